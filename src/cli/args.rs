@@ -1,0 +1,192 @@
+//! Flags that several commands share, and the words they take.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops;
+use crate::ops::keys::KeyList;
+use crate::store::Key;
+use crate::transfer::{self, Compare, Filter, Overwrite, Rules};
+
+/// The two ends of a copy.
+#[derive(Debug, Args)]
+pub(super) struct Ends {
+    /// Where to copy from: `s3://bucket/prefix`, `file:///absolute/path`, or the name of a configured store, with an optional path behind it (`aws/prefix`)
+    pub(super) from: String,
+    /// Where to copy to, written the same way
+    pub(super) to: String,
+}
+
+/// What to copy, and how.
+#[derive(Debug, Args)]
+pub(super) struct Copying {
+    /// How to look at the source: as a snapshot repository if its root holds `index-<N>` (auto), as one or not at all, or as plain objects in no order
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) mode: ModeWord,
+    /// When an object that the target has is left alone: equal size and not older, in whole seconds (size-time), equal size, never (always), or whenever it exists (missing)
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) compare: CompareWord,
+    /// Copy only keys that match; `*` stays within a segment, `**` crosses `/`. May be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(super) include: Vec<String>,
+    /// Leave out keys that match, whatever `--include` says. May be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(super) exclude: Vec<String>,
+    /// Copy only objects modified at or after this time: a date (2026-02-28), a date with time (2026-02-28T10:00:00Z), seconds or milliseconds since 1970. Only in plain mode
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Copy only the keys in this file: one a line, or a file that `--failures` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(super) keys_from: Option<PathBuf>,
+    /// Overwrite a data blob that the target holds under the same name with other content. Until the run ends, snapshots that need the old content cannot be restored from the target
+    #[arg(long)]
+    pub(super) overwrite_changed: bool,
+    /// Objects or parts under way at once [default: `transfers` of the configuration, else 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) transfers: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum ModeWord {
+    #[default]
+    Auto,
+    Repository,
+    Plain,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum CompareWord {
+    #[default]
+    SizeTime,
+    Size,
+    Always,
+    Missing,
+}
+
+impl Copying {
+    /// The options of a sync; notes are what the user should be told about how a flag was read.
+    pub(super) fn options(
+        &self,
+        mut transfer: transfer::Options,
+        replans: u32,
+    ) -> Result<(ops::sync::Options, Vec<String>)> {
+        let mut notes = Vec::new();
+        let since = self.since.as_deref().map(|text| since(text, &mut notes)).transpose()?;
+        if since.is_some() && matches!(self.mode, ModeWord::Repository) {
+            return Err(Error::new(ErrorKind::Invalid, "use `--since` with `--mode repository`")
+                .because("a new snapshot needs old objects too")
+                .hint("leave it out: what the target has is skipped anyway"));
+        }
+        if let Some(transfers) = self.transfers {
+            transfer.transfers = transfers;
+        }
+        let rules = Rules {
+            compare: match self.compare {
+                CompareWord::SizeTime => Compare::SizeTime,
+                CompareWord::Size => Compare::Size,
+                CompareWord::Always => Compare::Always,
+                CompareWord::Missing => Compare::Missing,
+            },
+            filter: Filter::new(&self.include, &self.exclude, since)?,
+            overwrite: if self.overwrite_changed { Overwrite::Changed } else { Overwrite::Refuse },
+        };
+        let mode = match self.mode {
+            ModeWord::Auto => ops::sync::Mode::Auto,
+            ModeWord::Repository => ops::sync::Mode::Repository,
+            ModeWord::Plain => ops::sync::Mode::Plain,
+        };
+        let keys = self.keys_from.as_deref().map(keys_from).transpose()?;
+        Ok((ops::sync::Options { mode, rules, since: since.is_some(), keys, transfer, replans }, notes))
+    }
+}
+
+/// Reads a time as people and tools write it. A bare number is told apart by its size and the reading is said aloud:
+/// `OSSImport` counts seconds, Elasticsearch milliseconds, and a mix-up copies nothing or everything.
+fn since(text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
+    let invalid = |cause: &str| {
+        Error::new(ErrorKind::Invalid, format!("use `--since {text}`")).because(cause.to_owned()).hint(
+            "write a date (2026-02-28), a date with time (2026-02-28T10:00:00Z), or seconds or milliseconds since 1970",
+        )
+    };
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: i64 = text.parse().map_err(|_| invalid("the number is too large"))?;
+        let (time, unit) = match number {
+            // 8 digits are a date without its dashes, or a slip: as seconds they all lie before April 1973.
+            0..100_000_000 => return Err(invalid("as seconds since 1970 it lies before April 1973")),
+            100_000_000..100_000_000_000 => (Timestamp::from_second(number), "seconds"),
+            _ => (Timestamp::from_millisecond(number), "milliseconds"),
+        };
+        let time = time.map_err(|_| invalid("no time lies so far off"))?;
+        notes.push(format!("`--since {text}` is read as {unit} since 1970: {time}"));
+        return Ok(time);
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let date: Date = text.parse().map_err(|_| invalid("it is neither a date nor a number"))?;
+    let time = date.to_zoned(TimeZone::UTC).map_err(|_| invalid("no time lies so far off"))?.timestamp();
+    notes.push(format!("`--since {text}` is read as {time}"));
+    Ok(time)
+}
+
+/// Reads a list of keys: JSON objects with a `key`, as `--failures` writes them, or plain keys.
+fn keys_from(path: &std::path::Path) -> Result<KeyList> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        key: Key,
+    }
+    let doing = || format!("read the keys in `{}`", path.display());
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Invalid, doing()).from_source(error))?;
+    let mut keys = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+        let key = if line.starts_with('{') {
+            serde_json::from_str::<Line>(line).map(|line| line.key).map_err(|error| {
+                Error::new(ErrorKind::Invalid, doing())
+                    .because(format!("line {}: {error}", number + 1))
+                    .hint("a line is a key, or `{\"key\": \"…\"}`")
+            })?
+        } else {
+            Key::new(line)?
+        };
+        keys.push(key);
+    }
+    if keys.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, doing())
+            .because("there is none in it")
+            .hint("nothing failed, or it is another file"));
+    }
+    Ok(KeyList::new(keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (String, usize) {
+        let mut notes = Vec::new();
+        let time = since(text, &mut notes).unwrap_or_else(|error| panic!("{error}"));
+        (time.to_string(), notes.len())
+    }
+
+    #[test]
+    fn seconds_milliseconds_and_dates_are_told_apart_and_said_aloud() {
+        assert_eq!(read("1519786844"), ("2018-02-28T03:00:44Z".to_owned(), 1));
+        assert_eq!(read("1519786844591"), ("2018-02-28T03:00:44.591Z".to_owned(), 1));
+        assert_eq!(read("2018-02-28"), ("2018-02-28T00:00:00Z".to_owned(), 1));
+        assert_eq!(read("2018-02-28T05:00:44+02:00"), ("2018-02-28T03:00:44Z".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_date_without_dashes_is_not_taken_for_seconds() {
+        for text in ["20180228", "yesterday", "", "99999999999999999999", "2018-13-01"] {
+            let error = since(text, &mut Vec::new()).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+        }
+    }
+}

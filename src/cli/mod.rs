@@ -1,0 +1,220 @@
+//! What the user types and reads: arguments in, options out to `ops`, results to `output`.
+//!
+//! One file per command. Only this room knows clap, and only [`output`] writes.
+
+mod args;
+mod cluster;
+mod exit;
+mod ls;
+mod migrate;
+mod output;
+mod plan;
+mod repo;
+mod restore;
+mod snapshot;
+mod sync;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::exit::Outcome;
+use self::output::{Format, Output};
+use crate::config::{Config, StorePlace};
+use crate::error::{Error, Result};
+use crate::ops::End;
+use crate::store::{self, Access, Meter};
+
+/// Moves Elasticsearch and OpenSearch snapshot repositories between clouds, brings the data up on the other side, and proves
+/// that what arrived is what left.
+///
+/// A place is a URL (`s3://bucket/prefix`, `file:///absolute/path`) or the name of a store in the configuration, with an
+/// optional path behind it. A cluster is a URL or the name of an `[elastic.<name>]` section.
+///
+/// Configuration: `--config FILE`, else `SNAPFERRY_CONFIG`, else `snapferry.toml` here, else
+/// `~/.config/snapferry/snapferry.toml`; every key also from the environment, as `SNAPFERRY_STORE_<NAME>_<KEY>`,
+/// `SNAPFERRY_ELASTIC_<NAME>_<KEY>` and `SNAPFERRY_TRANSFER_<KEY>`. Secrets are never flags and never part of a URL.
+#[derive(Debug, Parser)]
+#[command(name = "snapferry", version, after_help = exit::TABLE, max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write exactly one JSON document to stdout, at the end
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Log what is done, on stderr; twice for every detail
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copy what the target lacks; a snapshot repository in the order that keeps the target restorable at every instant
+    Sync(sync::SyncArgs),
+    /// Show what a sync would do, without doing it
+    Plan(plan::Args),
+    /// List the objects of a place
+    Ls(ls::Args),
+    /// Register, list and remove the snapshot repositories of a cluster
+    Repo(repo::Args),
+    /// Take and list the snapshots in a repository of a cluster
+    Snapshot(snapshot::Args),
+    /// Restore a snapshot and follow it until every primary is started
+    Restore(restore::Args),
+    /// Copy a repository, register the copy, restore from it, and compare
+    Migrate(Box<migrate::Args>),
+}
+
+/// What every command has at hand.
+struct Session {
+    config: Config,
+    output: Arc<Output>,
+    cancel: CancellationToken,
+}
+
+/// Reads the arguments, does what they say, and returns the exit code.
+pub async fn run(arguments: impl Iterator<Item = OsString>, cancel: CancellationToken) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Outcome::Usage } else { Outcome::Done };
+            // clap's own texts go where clap sends them; a closed pipe is no failure.
+            drop(error.print());
+            return code.into();
+        }
+    };
+    start_log(&cli.global);
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    let output = Output::new(format, cli.global.quiet);
+    let name = cli.command.name();
+    let ended = match Config::load(cli.global.config.as_deref(), std::env::vars()) {
+        Ok(config) => {
+            if let Some(warning) = config.exposed() {
+                output.note(&format!("warning: {warning}"));
+            }
+            let session = Session { config, output: output.clone(), cancel };
+            cli.command.run(&session).await
+        }
+        Err(error) => Err(error),
+    };
+    output.end_progress();
+    match ended {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            output.error(&error);
+            let outcome = Outcome::of(&error);
+            if output.is_json() {
+                drop(output.document(&Failed::new(name, outcome, &error)));
+            }
+            outcome.into()
+        }
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Sync(_) => "sync",
+            Self::Plan(_) => "plan",
+            Self::Ls(_) => "ls",
+            Self::Repo(_) => "repo",
+            Self::Snapshot(_) => "snapshot",
+            Self::Restore(_) => "restore",
+            Self::Migrate(_) => "migrate",
+        }
+    }
+
+    async fn run(&self, session: &Session) -> Result<Outcome> {
+        match self {
+            Self::Sync(args) => args.run(session).await,
+            Self::Plan(args) => args.run(session).await,
+            Self::Ls(args) => args.run(session).await,
+            Self::Repo(args) => args.run(session).await,
+            Self::Snapshot(args) => args.run(session).await,
+            Self::Restore(args) => args.run(session).await,
+            Self::Migrate(args) => args.run(session).await,
+        }
+    }
+}
+
+/// The document of a command that failed as a whole.
+#[derive(Debug, serde::Serialize)]
+struct Failed<'a> {
+    command: &'a str,
+    outcome: &'static str,
+    error: ErrorDocument,
+}
+
+/// An error in JSON.
+#[derive(Debug, serde::Serialize)]
+struct ErrorDocument {
+    kind: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+impl<'a> Failed<'a> {
+    fn new(command: &'a str, outcome: Outcome, error: &Error) -> Self {
+        Self { command, outcome: outcome.word(), error: ErrorDocument::new(error) }
+    }
+}
+
+impl ErrorDocument {
+    fn new(error: &Error) -> Self {
+        Self { kind: error.kind().word(), message: error.to_string(), hint: error.advice().map(ToOwned::to_owned) }
+    }
+}
+
+/// Logs of our own rooms only: a library's debug log may hold a signature.
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::OFF,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let targets = Targets::new().with_target("snapferry", level);
+    let registry = tracing_subscriber::registry().with(targets);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // Already set when several commands run in one process, as in tests.
+    drop(match global.log_format {
+        LogFormat::Text => registry.with(layer).try_init(),
+        LogFormat::Json => registry.with(layer.json()).try_init(),
+    });
+}
+
+/// Opens one end of a copy.
+async fn open(place: &StorePlace, access: Access) -> Result<End> {
+    let meter = Arc::new(Meter::default());
+    let store = store::open(&place.location, &place.options, access, meter.clone()).await?;
+    Ok(End { location: place.location.clone(), endpoint: place.options.endpoint.clone(), store, meter })
+}

@@ -1,0 +1,181 @@
+//! `snapferry plan`, which is also `snapferry sync --dry-run`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeSeq as _;
+
+use super::Session;
+use super::args::{Copying, Ends};
+use super::exit::{self, Outcome};
+use super::output::{Bytes, Count, Output};
+use super::sync::{Requests, prepare};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::End;
+use crate::ops::sync::{PlanReport, PlannedCopy, Sized, plan};
+use crate::transfer::{Spool, Totals};
+
+/// Show what a sync would do, without doing it.
+///
+/// Takes the flags of `sync`. Lists both sides and reads the roots of repositories; writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE, verbatim_doc_comment)]
+pub(super) struct Args {
+    #[command(flatten)]
+    ends: Ends,
+    #[command(flatten)]
+    copying: Copying,
+}
+
+impl Args {
+    pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
+        show(session, &self.ends, &self.copying).await
+    }
+}
+
+/// Plans and shows the plan.
+pub(super) async fn show(session: &Session, ends: &Ends, copying: &Copying) -> Result<Outcome> {
+    let (from, to, options) = prepare(session, ends, copying).await?;
+    let begun = Instant::now();
+    let report = plan(&from, &to, &options, session.output.clone(), session.cancel.clone()).await?;
+    session.output.end_progress();
+    let document = PlanDocument::new(&from, &to, report, begun.elapsed())?;
+    if session.output.is_json() {
+        session.output.document(&document)?;
+    } else {
+        document.print(&session.output)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What a sync would do, as `--json` shows it. Fields are added, never renamed.
+#[derive(Serialize)]
+struct PlanDocument {
+    command: &'static str,
+    outcome: &'static str,
+    mode: &'static str,
+    generation: Option<u64>,
+    from: String,
+    to: String,
+    copy: Lines<PlannedCopy>,
+    skip: SkipDocument,
+    extra: Lines<Sized>,
+    refuse: Lines<Sized>,
+    totals: PlanTotals,
+    requests: Requests,
+    elapsed_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct SkipDocument {
+    #[serde(flatten)]
+    totals: Totals,
+    reasons: BTreeMap<&'static str, Totals>,
+}
+
+#[derive(Serialize)]
+struct PlanTotals {
+    copy: Totals,
+    skip: Totals,
+    extra: Totals,
+}
+
+impl PlanDocument {
+    fn new(from: &End, to: &End, report: PlanReport, took: Duration) -> Result<Self> {
+        let summary = report.summary;
+        Ok(Self {
+            command: "plan",
+            outcome: Outcome::Done.word(),
+            mode: report.mode,
+            generation: report.generation,
+            from: from.location.to_string(),
+            to: to.location.to_string(),
+            copy: Lines::new(report.copy)?,
+            skip: SkipDocument { totals: summary.skipped, reasons: summary.reasons },
+            extra: Lines::new(report.extra)?,
+            refuse: Lines::new(report.refuse)?,
+            totals: PlanTotals { copy: report.copied, skip: summary.skipped, extra: summary.extra },
+            requests: Requests::of(from, to),
+            elapsed_seconds: took.as_secs_f64(),
+        })
+    }
+
+    fn print(&self, output: &Output) -> Result<()> {
+        let what = self
+            .generation
+            .map_or_else(|| "plain objects".to_owned(), |generation| format!("repository at generation {generation}"));
+        output.line(&format!("{} → {}: {what}", self.from, self.to))?;
+        for planned in self.copy.read()? {
+            let PlannedCopy { key, bytes, phase, reason } = planned?;
+            output.line(&format!("  copy   {:>10}  {phase:<8}  {reason:<7}  {key}", Bytes(bytes).to_string()))?;
+        }
+        for refused in self.refuse.read()? {
+            let Sized { key, bytes } = refused?;
+            output.line(&format!(
+                "  refuse {:>10}  data      other content under this name at the target  {key}",
+                Bytes(bytes).to_string()
+            ))?;
+        }
+        let counted = |totals: &Totals| format!("{} ({})", Count(totals.objects, "object"), Bytes(totals.bytes));
+        if self.totals.copy.objects == 0 && self.refuse.count == 0 {
+            output.line(&format!("nothing to copy: {} up to date", counted(&self.totals.skip)))?;
+        } else {
+            output.line(&format!(
+                "to copy: {}; to skip: {}",
+                counted(&self.totals.copy),
+                counted(&self.totals.skip)
+            ))?;
+        }
+        if self.totals.extra.objects > 0 {
+            output.line(&format!("only at the target, left alone: {}", counted(&self.totals.extra)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A list as long as it likes, kept as lines of JSON in a temporary file without a name until it is shown.
+struct Lines<T> {
+    file: std::fs::File,
+    count: u64,
+    entry: PhantomData<T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Lines<T> {
+    fn new(spool: Spool<T>) -> Result<Self> {
+        let count = spool.len();
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, "keep the plan in a temporary file").from_source(error)
+        };
+        let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+        for entry in spool.into_entries()? {
+            serde_json::to_writer(&mut file, &entry?).map_err(|error| failed(error.into()))?;
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+        Ok(Self { file, count, entry: PhantomData })
+    }
+
+    fn read(&self) -> Result<impl Iterator<Item = Result<T>>> {
+        let failed =
+            |error: std::io::Error| Error::new(ErrorKind::Unavailable, "read the plan back").from_source(error);
+        let mut file = self.file.try_clone().map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        Ok(BufReader::new(file)
+            .lines()
+            .map(move |line| serde_json::from_str(&line.map_err(failed)?).map_err(|error| failed(error.into()))))
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Serialize for Lines<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for entry in self.read().map_err(serde::ser::Error::custom)? {
+            list.serialize_element(&entry.map_err(serde::ser::Error::custom)?)?;
+        }
+        list.end()
+    }
+}

@@ -1,0 +1,155 @@
+//! `snapferry repo`: the snapshot repositories that a cluster knows.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::cluster::{Registering, connect};
+use super::exit::{self, Outcome};
+use super::output::Count;
+use super::{Session, open};
+use crate::elastic::repository::{Expected, Repository};
+use crate::elastic::snapshot::Snapshot;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::{migrate, repository};
+use crate::store::Access;
+
+/// Register, list and remove the snapshot repositories of a cluster.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Register a repository read-only, and check that its snapshots are really there
+    #[command(after_help = exit::TABLE)]
+    Register(Box<Register>),
+    /// List the repositories
+    #[command(after_help = exit::TABLE)]
+    List {
+        /// The cluster: a URL or the name of an `[elastic.<name>]` section
+        cluster: String,
+    },
+    /// Make the cluster forget a repository; its data stays
+    #[command(after_help = exit::TABLE)]
+    Remove {
+        /// The cluster: a URL or the name of an `[elastic.<name>]` section
+        cluster: String,
+        /// The repository
+        repository: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Register {
+    /// The cluster: a URL or the name of an `[elastic.<name>]` section
+    cluster: String,
+    /// The name to register it under; the source's own name is a good one
+    repository: String,
+    /// Where it lies. snapferry looks there itself for the snapshots that the cluster must then show
+    location: Option<String>,
+    #[command(flatten)]
+    registering: Registering,
+    /// The UUID of a snapshot that must be there. May be given several times
+    #[arg(long, value_name = "UUID")]
+    expect: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RegisterDocument {
+    command: &'static str,
+    outcome: &'static str,
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    replaced: bool,
+    snapshots: Vec<Snapshot>,
+}
+
+#[derive(Serialize)]
+struct ListDocument {
+    command: &'static str,
+    outcome: &'static str,
+    repositories: Vec<Repository>,
+}
+
+#[derive(Serialize)]
+struct RemoveDocument<'a> {
+    command: &'static str,
+    outcome: &'static str,
+    name: &'a str,
+}
+
+impl Args {
+    pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
+        match &self.command {
+            Command::Register(register) => register.run(session).await,
+            Command::List { cluster } => list(session, cluster).await,
+            Command::Remove { cluster, repository } => remove(session, cluster, repository).await,
+        }
+    }
+}
+
+impl Register {
+    async fn run(&self, session: &Session) -> Result<Outcome> {
+        let place = self.location.as_deref().map(|location| session.config.place(location)).transpose()?;
+        let registration = self.registering.registration(&self.repository, place.as_ref())?;
+        let kind = Registering::type_word(&registration);
+        let client = connect(session, &self.cluster).await?;
+        let mut expected: Vec<Expected> =
+            self.expect.iter().map(|uuid| Expected { name: uuid.clone(), uuid: uuid.clone() }).collect();
+        if let Some(place) = &place {
+            expected.extend(migrate::expected(&open(place, Access::Read).await?).await?);
+        }
+        let options = repository::Options { registration, expected, replace: self.registering.replace() };
+        let registered = repository::register(&client, &options, session.output.as_ref()).await?;
+        if registered.snapshots.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, format!("rely on the repository `{}`", registered.name))
+                .because("it is registered and shows no snapshot; a place that does not exist looks the same")
+                .hint("check its location, and give the location here so that snapferry can look itself"));
+        }
+        let shown = Count(registered.snapshots.len() as u64, "snapshot");
+        session.output.line(&format!("registered `{}` ({kind}, read-only): {shown}", registered.name))?;
+        for snapshot in &registered.snapshots {
+            session.output.line(&format!("  {}  {}", snapshot.name, snapshot.uuid))?;
+        }
+        if session.output.is_json() {
+            session.output.document(&RegisterDocument {
+                command: "repo register",
+                outcome: Outcome::Done.word(),
+                name: registered.name,
+                kind,
+                replaced: registered.replaced,
+                snapshots: registered.snapshots,
+            })?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+async fn list(session: &Session, cluster: &str) -> Result<Outcome> {
+    let repositories = repository::list(&connect(session, cluster).await?).await?;
+    for found in &repositories {
+        let access = if found.readonly { "read-only" } else { "writable" };
+        let settings: Vec<String> = found.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        session.output.line(&format!("{}  {}  {access}  {}", found.name, found.kind, settings.join(" ")))?;
+    }
+    if repositories.is_empty() {
+        session.output.note("the cluster knows no repository");
+    }
+    if session.output.is_json() {
+        session.output.document(&ListDocument { command: "repo list", outcome: Outcome::Done.word(), repositories })?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn remove(session: &Session, cluster: &str, name: &str) -> Result<Outcome> {
+    repository::remove(&connect(session, cluster).await?, name).await?;
+    session.output.line(&format!("removed `{name}` from the cluster; its data is where it was"))?;
+    if session.output.is_json() {
+        session.output.document(&RemoveDocument { command: "repo remove", outcome: Outcome::Done.word(), name })?;
+    }
+    Ok(Outcome::Done)
+}

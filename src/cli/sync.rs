@@ -1,0 +1,256 @@
+//! `snapferry sync`.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::args::{Copying, Ends};
+use super::exit::{self, Outcome};
+use super::output::{Bytes, Count, Output, elapsed};
+use super::{ErrorDocument, Session, open, plan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::sync::{Options, Report, RootState, run};
+use crate::ops::{End, must_be_apart};
+use crate::store::Access;
+use crate::transfer::{Failure, Spool, Totals};
+
+/// Copy what the target lacks.
+///
+/// A location whose root holds `index-<N>` is a snapshot repository: its data is copied first, then its metadata, and its root
+/// last, only if the source has not moved meanwhile. Anything else is copied as plain objects. Killed at any moment and run
+/// again, a sync ends in the same place; nothing is ever deleted.
+///
+/// Examples:
+///   `snapferry sync s3://backup/es file:///mnt/copy`
+///   `snapferry sync aws/es minio/es --json`
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::TABLE, verbatim_doc_comment)]
+pub(super) struct SyncArgs {
+    #[command(flatten)]
+    ends: Ends,
+    #[command(flatten)]
+    copying: Copying,
+    /// Only show what would be done, like `plan`
+    #[arg(long)]
+    dry_run: bool,
+    /// Write what could not be copied to this file, one JSON object a line; `--keys-from` reads it
+    #[arg(long, value_name = "FILE")]
+    failures: Option<PathBuf>,
+}
+
+impl SyncArgs {
+    pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
+        if self.dry_run {
+            return plan::show(session, &self.ends, &self.copying).await;
+        }
+        let (from, to, options) = prepare(session, &self.ends, &self.copying).await?;
+        let failures = self.failures.as_deref().map(FailuresFile::new).transpose()?;
+        let begun = Instant::now();
+        let mut report = run(&from, &to, &options, session.output.clone(), session.cancel.clone()).await;
+        session.output.end_progress();
+        let document = SyncDocument::new(&from, &to, &mut report, begun.elapsed(), failures)?;
+        finish(&session.output, &document, report.error.as_ref())
+    }
+}
+
+/// Opens both ends and reads the flags. Nothing is sent yet.
+pub(super) async fn prepare(session: &Session, ends: &Ends, copying: &Copying) -> Result<(End, End, Options)> {
+    let (from, to) = (session.config.place(&ends.from)?, session.config.place(&ends.to)?);
+    must_be_apart((&from.location, from.options.endpoint.as_deref()), (&to.location, to.options.endpoint.as_deref()))?;
+    let (options, notes) = copying.options(session.config.transfer(), session.config.replans())?;
+    for note in notes {
+        session.output.note(&format!("note: {note}"));
+    }
+    Ok((open(&from, Access::Read).await?, open(&to, Access::Write).await?, options))
+}
+
+/// Tells how a sync ended.
+pub(super) fn finish(output: &Output, document: &SyncDocument, error: Option<&Error>) -> Result<Outcome> {
+    if output.is_json() {
+        output.document(document)?;
+    } else {
+        for line in document.lines() {
+            output.line(&line)?;
+        }
+    }
+    if let Some(error) = error {
+        output.error(error);
+    }
+    Ok(document.ended)
+}
+
+/// The failures that a document names one by one; all are in the file.
+const LISTED: usize = 1000;
+
+/// What a sync did, as `--json` shows it. Fields are added, never renamed.
+#[derive(Debug, Serialize)]
+pub(super) struct SyncDocument {
+    command: &'static str,
+    outcome: &'static str,
+    mode: Option<&'static str>,
+    generation: Option<u64>,
+    root: Option<RootState>,
+    rounds: u32,
+    from: String,
+    to: String,
+    copied: Totals,
+    skipped: Totals,
+    skipped_reasons: BTreeMap<&'static str, Totals>,
+    failed: FailedDocument,
+    extra: Totals,
+    requests: Requests,
+    elapsed_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+    #[serde(skip)]
+    pub(super) ended: Outcome,
+    #[serde(skip)]
+    elapsed: Duration,
+}
+
+#[derive(Debug, Serialize)]
+struct FailedDocument {
+    #[serde(flatten)]
+    totals: Totals,
+    list: Vec<Failure>,
+}
+
+/// The requests sent to both sides, by kind.
+#[derive(Debug, Serialize)]
+pub(super) struct Requests {
+    from: BTreeMap<&'static str, u64>,
+    to: BTreeMap<&'static str, u64>,
+}
+
+impl Requests {
+    pub(super) fn of(from: &End, to: &End) -> Self {
+        let totals = |end: &End| end.meter.totals().into_iter().collect();
+        Self { from: totals(from), to: totals(to) }
+    }
+}
+
+impl SyncDocument {
+    pub(super) fn new(
+        from: &End,
+        to: &End,
+        report: &mut Report,
+        took: Duration,
+        failures: Option<FailuresFile>,
+    ) -> Result<Self> {
+        let ended = match &report.error {
+            Some(error) => Outcome::of(error),
+            None if report.summary.failed.objects > 0 => Outcome::Failures,
+            None => Outcome::Done,
+        };
+        let list = keep(std::mem::take(&mut report.summary.failures), failures)?;
+        let summary = &report.summary;
+        Ok(Self {
+            command: "sync",
+            outcome: ended.word(),
+            mode: report.mode,
+            generation: report.generation,
+            root: report.root,
+            rounds: report.rounds,
+            from: from.location.to_string(),
+            to: to.location.to_string(),
+            copied: summary.copied,
+            skipped: summary.skipped,
+            skipped_reasons: summary.reasons.clone(),
+            failed: FailedDocument { totals: summary.failed, list },
+            extra: summary.extra,
+            requests: Requests::of(from, to),
+            elapsed_seconds: took.as_secs_f64(),
+            error: report.error.as_ref().map(ErrorDocument::new),
+            ended,
+            elapsed: took,
+        })
+    }
+
+    /// The same for people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let what = match (self.mode, self.generation) {
+            (Some(_), Some(generation)) => format!("repository at generation {generation}"),
+            (Some(mode), None) => format!("{mode} objects"),
+            (None, _) => return lines,
+        };
+        lines.push(format!("{} → {}: {what}", self.from, self.to));
+        let counted = |totals: &Totals| format!("{} ({})", Count(totals.objects, "object"), Bytes(totals.bytes));
+        if self.copied.objects == 0 && self.failed.totals.objects == 0 && self.ended == Outcome::Done {
+            lines.push(format!("nothing to copy: {} up to date, in {}", counted(&self.skipped), elapsed(self.elapsed)));
+        } else {
+            let rate = self.copied.bytes as f64 / self.elapsed.as_secs_f64().max(0.001);
+            lines.push(format!(
+                "copied {} in {} ({:.1} MiB/s)",
+                counted(&self.copied),
+                elapsed(self.elapsed),
+                rate / 1_048_576.0
+            ));
+            lines.push(format!("skipped {}", counted(&self.skipped)));
+        }
+        if self.failed.totals.objects > 0 {
+            lines.push(format!("failed {}", counted(&self.failed.totals)));
+        }
+        if self.extra.objects > 0 {
+            lines.push(format!("left alone {} that only the target has", counted(&self.extra)));
+        }
+        match self.root {
+            Some(RootState::Published) => lines.push(format!("published generation {}", self.generation.unwrap_or(0))),
+            Some(RootState::HeldBack | RootState::Untouched) => {
+                lines.push("the target's root was left as it was".to_owned());
+            }
+            Some(RootState::Unchanged) | None => {}
+        }
+        lines
+    }
+}
+
+/// Writes all failures to the file, and gives the first ones for the document.
+fn keep(failures: Spool<Failure>, file: Option<FailuresFile>) -> Result<Vec<Failure>> {
+    let mut list = Vec::new();
+    let mut file = file;
+    for failure in failures.into_entries()? {
+        let failure = failure?;
+        if let Some(file) = &mut file {
+            file.push(&failure)?;
+        }
+        if list.len() < LISTED {
+            list.push(failure);
+        }
+    }
+    file.map(FailuresFile::finish).transpose()?;
+    Ok(list)
+}
+
+/// The file of `--failures`: put in place whole at the end, so that a run that reads it as its list may write it again.
+pub(super) struct FailuresFile {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl FailuresFile {
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(directory).map_err(|error| Self::failed(path, error))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn failed(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(ErrorKind::Invalid, format!("write the failures to `{}`", path.display())).from_source(error)
+    }
+
+    fn push(&mut self, failure: &Failure) -> Result<()> {
+        let written = serde_json::to_writer(&mut self.file, failure).map_err(std::io::Error::from);
+        written.and_then(|()| self.file.write_all(b"\n")).map_err(|error| Self::failed(&self.path, error))
+    }
+
+    fn finish(self) -> Result<()> {
+        let file = self.file.into_inner().map_err(|error| Self::failed(&self.path, error.into_error()))?;
+        file.persist(&self.path).map_err(|error| Self::failed(&self.path, error.error))?;
+        Ok(())
+    }
+}

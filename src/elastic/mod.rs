@@ -1,0 +1,31 @@
+//! A thin client for Elasticsearch 5.0 to 9.x and OpenSearch 1 to 3: repositories, snapshots, restores, counts.
+//!
+//! It says what a cluster really did, not what its status line claims: a restore that answers 200 with failed shards, a
+//! registration that proves nothing and a count over half of the shards are failures here. It knows no store, reads no
+//! repository format and decides no policy across clusters; `ops` does that.
+//!
+//! Start at [`Client::connect`]. [`repository`] registers, [`snapshot`] lists and [`creation`] takes snapshots, [`restore`]
+//! starts one and [`follow`] sees it to its end, [`selection`], [`rename`] and [`index`] prepare it, [`count`] checks it.
+
+mod auth;
+mod client;
+pub mod conflict;
+pub mod count;
+pub mod creation;
+mod exchange;
+mod failure;
+pub mod follow;
+pub mod index;
+mod name;
+pub mod rename;
+pub mod repository;
+mod request;
+pub mod restore;
+pub mod selection;
+mod shard;
+pub mod snapshot;
+mod version;
+
+pub use auth::Auth;
+pub use client::{Backoff, Client, Options};
+pub use version::{Capability, Distribution, Version};

@@ -1,0 +1,17 @@
+//! The use cases, one file each. They print nothing and know no flags: options in, events on the way, a result out.
+//!
+//! - [`sync`]: copy what the target lacks, and plan without copying
+//! - [`keys`]: the keys of a list in place of a listing
+//! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
+//! - [`migrate`]: sync, register, restore, compare
+
+pub mod compare;
+mod end;
+pub mod keys;
+pub mod migrate;
+pub mod repository;
+pub mod restore;
+pub mod snapshot;
+pub mod sync;
+
+pub use self::end::{End, must_be_apart};

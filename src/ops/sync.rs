@@ -1,0 +1,369 @@
+//! Sync: pin, list, plan, copy, fence, commit; and again from the start, a bounded number of times, if the source moved.
+//!
+//! 1. The source is looked at: a repository has an `index-<N>` at its root.
+//! 2. A repository is pinned at its newest generation and its target checked; a plain place is not.
+//! 3. Both sides are listed and joined; data is copied meanwhile, then metadata.
+//! 4. The fence: the source's newest generation is still the pinned one. Otherwise the next round begins at 1; what was copied
+//!    stays copied.
+//! 5. The root is published.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::end::End;
+use super::keys::{KeyList, Missing};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Reporter};
+use crate::repo;
+use crate::store::wrap::Retry;
+use crate::store::{Key, ListOptions, ObjectStore, Pages};
+use crate::transfer::{
+    self, CopyPlan, Data, Engine, Fence, Flat, Held, Layout, NoPin, Pin, Raised, Rules, Run, Spool, Step, Stop,
+    Summary, Totals,
+};
+
+/// How a source is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// As a repository if its root holds `index-<N>`, else plain.
+    #[default]
+    Auto,
+    /// As a repository, or not at all.
+    Repository,
+    /// As objects without meaning or order.
+    Plain,
+}
+
+/// What to copy and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the source is looked at.
+    pub mode: Mode,
+    /// Which keys, and when an object that is there is copied again.
+    pub rules: Rules,
+    /// Whether the rules have a time floor, which only a plain copy may have.
+    pub since: bool,
+    /// Only these keys.
+    pub keys: Option<KeyList>,
+    /// How much at once.
+    pub transfer: transfer::Options,
+    /// How many more rounds may follow the first when the source moves.
+    pub replans: u32,
+}
+
+/// What became of the target's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootState {
+    /// It was written.
+    Published,
+    /// It was already as it should be.
+    Unchanged,
+    /// Not everything it names was to be copied, so it was left as it was.
+    HeldBack,
+    /// The run did not get as far.
+    Untouched,
+}
+
+/// How a sync ended.
+#[derive(Debug)]
+pub struct Report {
+    /// `repository` or `plain`; none if the source could not be looked at.
+    pub mode: Option<&'static str>,
+    /// The generation that was copied.
+    pub generation: Option<u64>,
+    /// What became of the root of a repository.
+    pub root: Option<RootState>,
+    /// Rounds made.
+    pub rounds: u32,
+    /// What happened to the objects.
+    pub summary: Summary,
+    /// Why the run as a whole ended early, if it did.
+    pub error: Option<Error>,
+}
+
+/// Copies what `to` lacks of `from`. The report always comes; its `error` and `summary.failed` say whether all is well.
+pub async fn run(
+    from: &End,
+    to: &End,
+    options: &Options,
+    reporter: Arc<dyn Reporter>,
+    cancel: CancellationToken,
+) -> Report {
+    let mut report =
+        Report { mode: None, generation: None, root: None, rounds: 0, summary: Summary::default(), error: None };
+    let sync = Sync { from, to, options, reporter, cancel };
+    if let Err(error) = sync.rounds(&mut report).await {
+        report.error = Some(error);
+    }
+    report.summary.finish();
+    report
+}
+
+/// An entry of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedCopy {
+    /// Which object.
+    pub key: Key,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When: `data`, `metadata` or `root`.
+    pub phase: String,
+    /// Why: `missing`, `size`, `time`, `always` or `content`.
+    pub reason: String,
+}
+
+/// An object with its length.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sized {
+    /// Which object.
+    pub key: Key,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// What a sync would do.
+#[derive(Debug, Default)]
+pub struct PlanReport {
+    /// `repository` or `plain`.
+    pub mode: &'static str,
+    /// The generation that would be published.
+    pub generation: Option<u64>,
+    /// What would be copied, in the order of the phases' planning.
+    pub copy: Spool<PlannedCopy>,
+    /// Its totals.
+    pub copied: Totals,
+    /// What would be refused: other content lies under the name of a data blob.
+    pub refuse: Spool<Sized>,
+    /// What only the target has.
+    pub extra: Spool<Sized>,
+    /// Skips and extras, counted.
+    pub summary: Summary,
+}
+
+/// Finds out what a sync would do. Sends only reading requests.
+pub async fn plan(
+    from: &End,
+    to: &End,
+    options: &Options,
+    reporter: Arc<dyn Reporter>,
+    cancel: CancellationToken,
+) -> Result<PlanReport> {
+    let sync = Sync { from, to, options, reporter, cancel };
+    let mut round = sync.prepare().await?;
+    let mut report = PlanReport { mode: round.mode, generation: round.pin.generation(), ..PlanReport::default() };
+    loop {
+        let step = tokio::select! {
+            biased;
+            () = sync.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "plan").because("a signal asked to stop")),
+            step = round.plan.next() => step?,
+        };
+        let Some(step) = step else { break };
+        note(&mut report, step)?;
+    }
+    round.must_have_found(from)?;
+    Ok(report)
+}
+
+fn note(report: &mut PlanReport, step: Step) -> Result<()> {
+    let planned = match step {
+        Step::Copy(transfer) if transfer.is_refused() => {
+            return report.refuse.push(Sized { key: transfer.key().clone(), bytes: transfer.bytes() });
+        }
+        Step::Copy(transfer) => (transfer.key().clone(), transfer.bytes(), transfer.phase(), transfer.reason()),
+        Step::Later { key, bytes, phase, reason } => (key, bytes, phase, reason),
+        Step::Skip { bytes, reason, .. } => {
+            report.summary.skip(bytes, reason);
+            return Ok(());
+        }
+        Step::Extra(meta) => {
+            report.summary.extra.add(meta.size);
+            return report.extra.push(Sized { key: meta.key, bytes: meta.size });
+        }
+    };
+    let (key, bytes, phase, reason) = planned;
+    report.copied.add(bytes);
+    report.copy.push(PlannedCopy { key, bytes, phase: phase.to_owned(), reason: reason.word().to_owned() })
+}
+
+/// What all rounds of one run share.
+struct Sync<'a> {
+    from: &'a End,
+    to: &'a End,
+    options: &'a Options,
+    reporter: Arc<dyn Reporter>,
+    cancel: CancellationToken,
+}
+
+/// One round: a pin and the plan made from it.
+struct Round {
+    mode: &'static str,
+    pin: Box<dyn Pin>,
+    plan: CopyPlan,
+    /// How many objects the source listed.
+    found: Arc<AtomicU64>,
+    /// Listed keys that the source does not have.
+    missing: Missing,
+}
+
+/// How a round ended that did not fail.
+enum Ended {
+    Done,
+    Moved { from: u64, to: u64 },
+}
+
+impl Sync<'_> {
+    async fn rounds(&self, report: &mut Report) -> Result<()> {
+        for _ in 0..=self.options.replans {
+            report.rounds += 1;
+            report.summary.begin_round();
+            match self.round(report).await? {
+                Ended::Done => return Ok(()),
+                Ended::Moved { from, to } => self.reporter.report(&Event::Replanned { from, to }),
+            }
+        }
+        Err(Error::new(ErrorKind::SourceMoved, format!("publish generation {} at `{}`", report.generation.unwrap_or(0), self.to.location))
+            .because(format!("the source moved on in each of {} rounds", report.rounds))
+            .hint("nothing was published, what was copied stays copied: run again when no snapshot is being taken or deleted, or allow more rounds with `replans`"))
+    }
+
+    async fn round(&self, report: &mut Report) -> Result<Ended> {
+        let mut round = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "begin").because("a signal asked to stop")),
+            round = self.prepare() => round?,
+        };
+        report.mode = Some(round.mode);
+        report.generation = round.pin.generation();
+        report.root = report.generation.map(|_| RootState::Untouched);
+        let engine = Engine::new(
+            self.from.store.clone(),
+            self.to.store.clone(),
+            self.options.transfer.clone(),
+            self.reporter.clone(),
+            self.cancel.clone(),
+        );
+        match self.copy(Arc::new(engine), &mut round, report).await {
+            Ok(ended) => Ok(ended),
+            // What failed may have failed because the source deleted it meanwhile: then a new plan does better.
+            Err(Stop::Failures) => match round.pin.still_holds().await {
+                Ok(Held::Moved { now }) => Ok(Ended::Moved { from: round.pin.generation().unwrap_or(0), to: now }),
+                _ => Ok(Ended::Done),
+            },
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    async fn copy(&self, engine: Arc<Engine>, round: &mut Round, report: &mut Report) -> Result<Ended, Stop> {
+        let data = Run::<Data>::begin(engine).copy(&mut round.plan, &mut report.summary).await;
+        for (key, error) in round.missing.take() {
+            self.reporter.report(&Event::Failed { key: key.as_str(), error: &error });
+            report.summary.fail(&key, 0, &error)?;
+        }
+        let data = data?;
+        if report.summary.failed.objects > 0 {
+            return Err(Stop::Failures);
+        }
+        round.must_have_found(self.from)?;
+        let meta = data.copy(&mut round.plan, &mut report.summary).await?;
+        let left_out = round.plan.held_back();
+        if round.pin.generation().is_some() && (left_out > 0 || self.options.keys.is_some()) {
+            report.root = Some(RootState::HeldBack);
+            self.reporter.report(&Event::Warning(
+                "the root was not published, because not everything it names was to be copied; sync without filters or key list to publish it",
+            ));
+            return Ok(Ended::Done);
+        }
+        let fence = match Fence::raise(round.pin.as_ref()).await? {
+            Raised::Fence(fence) => fence,
+            Raised::Moved { now } => return Ok(Ended::Moved { from: report.generation.unwrap_or(0), to: now }),
+        };
+        let committed = meta.commit(&mut round.plan, fence, &mut report.summary).await?;
+        report.root =
+            committed.generation.map(|_| if committed.wrote { RootState::Published } else { RootState::Unchanged });
+        Ok(Ended::Done)
+    }
+
+    async fn prepare(&self) -> Result<Round> {
+        let from = self.patient(&self.from.store);
+        let to = self.patient(&self.to.store);
+        let repository = match self.options.mode {
+            Mode::Plain => None,
+            Mode::Auto | Mode::Repository => repo::detect(from.as_ref()).await.map_err(|error| self.place(error))?,
+        };
+        let (pin, layout): (Box<dyn Pin>, Box<dyn Layout>) = match (repository, self.options.mode) {
+            (None, Mode::Repository) => {
+                return Err(Error::new(ErrorKind::NotFound, format!("read a repository at `{}`", self.from.location))
+                    .because("its root holds no `index-<N>`")
+                    .hint("check the prefix: the repository's `base_path` belongs to it"));
+            }
+            (None, _) => (Box::new(NoPin), Box::new(Flat)),
+            (Some(_), _) if self.options.since => {
+                return Err(Error::new(ErrorKind::Invalid, "use `--since` here")
+                    .because("the source is a snapshot repository, whose new snapshots need old objects too")
+                    .hint("leave it out: what the target has is skipped anyway. `--mode plain --since …` copies by time alone"));
+            }
+            (Some(repository), _) => {
+                let pin = repo::pin(&repository, from.clone(), to.clone()).await.map_err(|error| self.place(error))?;
+                tracing::debug!(generation = %repository.root.generation, fingerprint = %repository.root.fingerprint(), "pinned");
+                let order = pin.order();
+                (Box::new(pin), Box::new(order))
+            }
+        };
+        let mode = if pin.generation().is_some() { "repository" } else { "plain" };
+        let (found, missing) = (Arc::<AtomicU64>::default(), Missing::default());
+        let (wanted, there) = match &self.options.keys {
+            Some(keys) => (keys.listing(from, Some(missing.clone())), keys.listing(to, None)),
+            None => (from.list(ListOptions::default()), to.list(ListOptions::default())),
+        };
+        let plan = CopyPlan::new(
+            counted(wanted, found.clone()),
+            there,
+            layout,
+            self.options.rules.clone(),
+            pin.publications(),
+        );
+        Ok(Round { mode, pin, plan, found, missing })
+    }
+
+    fn patient(&self, store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        Arc::new(Retry::new(store.clone(), self.options.transfer.retry, self.reporter.clone()))
+    }
+
+    /// Says where, for errors that only know what.
+    fn place(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Unsupported | ErrorKind::Diverged => {
+                error.instead(format!("copy `{}` to `{}`", self.from.location, self.to.location))
+            }
+            ErrorKind::Corrupt => error.while_doing(format!("copy `{}` to `{}`", self.from.location, self.to.location)),
+            _ => error,
+        }
+    }
+}
+
+impl Round {
+    /// A source without a single object is a mistyped one: an empty copy would be no help to anybody.
+    fn must_have_found(&self, from: &End) -> Result<()> {
+        if self.found.load(Ordering::Relaxed) > 0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("copy `{}`", from.location))
+            .because("there is no object below it")
+            .hint("check the bucket and the prefix, letter by letter"))
+    }
+}
+
+fn counted(pages: Pages, found: Arc<AtomicU64>) -> Pages {
+    pages
+        .inspect(move |page| {
+            if let Ok(page) = page {
+                found.fetch_add(page.len() as u64, Ordering::Relaxed);
+            }
+        })
+        .boxed()
+}

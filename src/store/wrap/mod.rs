@@ -1,0 +1,9 @@
+//! Stores around stores: each adds one behaviour and passes everything else on.
+
+#[cfg(any(test, feature = "test-util"))]
+mod faulty;
+mod retry;
+
+#[cfg(any(test, feature = "test-util"))]
+pub use faulty::{Fault, Faulty, Operation};
+pub use retry::{Policy, Retry, retry};

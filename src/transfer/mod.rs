@@ -1,0 +1,62 @@
+//! Moves objects in order. The flow in one page:
+//!
+//! ```text
+//! wanted ─┐
+//!         ├─ join ─► plan ─► Run<Data> ─► Run<Meta> ─► Fence ─► Run<Root> ─► Committed
+//! there ──┘            │        copies      copies       ▲         writes the root
+//!                      └ skips, extras                   Pin still holds?
+//! ```
+//!
+//! This room knows *that* there is an order, never *whose*: what a key means is told by a [`Layout`], what a run started from by
+//! a [`Pin`]. It knows no format and no Elasticsearch. `run` is the only part that spawns tasks.
+
+mod budget;
+mod compare;
+mod copy;
+mod filter;
+mod join;
+mod phase;
+mod plan;
+mod run;
+mod spool;
+mod summary;
+
+pub use self::compare::{Compare, Reason};
+pub use self::copy::Receipt;
+pub use self::filter::Filter;
+pub use self::join::{Join, Pair};
+pub use self::phase::{Data, Fence, Held, Meta, NoPin, Phase, Pin, Publication, Raised, Root, Transfer};
+pub use self::plan::{CopyPlan, Flat, Layout, Name, Overwrite, Place, Rules, Step};
+pub use self::run::{Committed, Engine, Run, Stop};
+pub use self::spool::{Entries, Spool};
+pub use self::summary::{Failure, Summary, Totals};
+use crate::store::wrap::Policy;
+
+const MIB: u64 = 1024 * 1024;
+
+/// How much at once, in which pieces, and how patiently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Objects or parts under way at once, 1 to 1,024.
+    pub transfers: u32,
+    /// Bytes that the streams under way may hold, at least 1 MiB.
+    pub memory: u64,
+    /// Objects above this size, in bytes, are copied in parts.
+    pub multipart_threshold: u64,
+    /// The size of a part, in bytes, unless the object needs larger ones. A part is what a broken connection repeats.
+    pub part_size: u64,
+    /// When and how often to try again.
+    pub retry: Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            transfers: 32,
+            memory: 128 * MIB,
+            multipart_threshold: 32 * MIB,
+            part_size: 16 * MIB,
+            retry: Policy::default(),
+        }
+    }
+}

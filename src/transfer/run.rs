@@ -1,0 +1,318 @@
+//! A running plan: the only holder of tasks.
+//!
+//! One loop takes decisions from the plan, takes a permit for each transfer, spawns it, and settles what has finished. One
+//! object that fails does not end the run; a run in which nothing succeeds any more does. When the run is cancelled no
+//! new work begins, what is open ends or is aborted, and only then does the loop return.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::budget::Budget;
+use super::copy::{Outcome, perform};
+use super::phase::{Data, Fence, Meta, Phase, Publication, Root, Transfer};
+use super::plan::{CopyPlan, Step};
+use super::summary::Summary;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Reporter};
+use crate::store::wrap::retry;
+use crate::store::{Body, GetOptions, Key, ObjectStore};
+
+/// What every transfer of a run needs.
+pub struct Engine {
+    pub(super) from: Arc<dyn ObjectStore>,
+    pub(super) to: Arc<dyn ObjectStore>,
+    pub(super) options: Options,
+    pub(super) budget: Budget,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Engine {
+    /// An engine that copies from one store to another.
+    ///
+    /// The stores come without retries of their own: a transfer is repeated from its source on.
+    #[must_use]
+    pub fn new(
+        from: Arc<dyn ObjectStore>,
+        to: Arc<dyn ObjectStore>,
+        options: Options,
+        reporter: Arc<dyn Reporter>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let budget = Budget::new(&options);
+        Self { from, to, options, budget, reporter, cancel }
+    }
+
+    /// Whether an object of this size goes in parts.
+    pub(super) fn is_large(&self, size: u64) -> bool {
+        size > self.options.multipart_threshold.min(self.to.capability().max_put)
+    }
+
+    pub(super) fn cancelled() -> Error {
+        Error::new(ErrorKind::Cancelled, "go on")
+            .because("a signal asked to stop")
+            .hint("run the same command again to finish")
+    }
+}
+
+/// Why a phase did not lead to the next one.
+#[derive(Debug)]
+pub enum Stop {
+    /// Objects failed; the summary names them.
+    Failures,
+    /// The run as a whole cannot go on.
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// After this many failures in a row that speak of the whole place, and not of an object, the run ends.
+const IN_A_ROW: u32 = 24;
+
+/// A run in one of its phases.
+pub struct Run<P> {
+    engine: Arc<Engine>,
+    tasks: JoinSet<Settled>,
+    failures_in_a_row: u32,
+    phase: PhantomData<P>,
+}
+
+/// A transfer that has ended.
+struct Settled {
+    key: Key,
+    bytes: u64,
+    outcome: Result<Outcome>,
+}
+
+/// Proof that everything is at the target and its root published.
+#[derive(Debug)]
+pub struct Committed {
+    /// The generation that the target's root names; none in a plain copy.
+    pub generation: Option<u64>,
+    /// Whether a root object had to be written.
+    pub wrote: bool,
+}
+
+impl Run<Data> {
+    /// Begins a run.
+    #[must_use]
+    pub fn begin(engine: Arc<Engine>) -> Self {
+        Self::new(engine)
+    }
+
+    /// Plans to the end and copies all data meanwhile.
+    pub async fn copy(mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<Run<Meta>, Stop> {
+        self.engine.reporter.report(&Event::Phase(Data::WORD));
+        let planned = self.follow(plan, summary).await;
+        self.finish(planned, summary).await?;
+        Ok(Run::new(self.engine))
+    }
+
+    async fn follow(&mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<()> {
+        let cancel = self.engine.cancel.clone();
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Engine::cancelled()),
+                step = plan.next() => step?,
+            };
+            let reporter = &self.engine.reporter;
+            match step {
+                None => {
+                    reporter.report(&Event::PlanComplete);
+                    return Ok(());
+                }
+                Some(Step::Copy(transfer)) => {
+                    reporter.report(&Event::Planned { bytes: transfer.bytes() });
+                    self.spawn(transfer, summary).await?;
+                }
+                Some(Step::Later { bytes, .. }) => reporter.report(&Event::Planned { bytes }),
+                Some(Step::Skip { key, bytes, reason }) => {
+                    reporter.report(&Event::Skipped { key: key.as_str(), reason });
+                    summary.skip(bytes, reason);
+                }
+                Some(Step::Extra(meta)) => summary.extra.add(meta.size),
+            }
+        }
+    }
+}
+
+impl Run<Meta> {
+    /// Copies all metadata.
+    pub async fn copy(mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<Run<Root>, Stop> {
+        self.engine.reporter.report(&Event::Phase(Meta::WORD));
+        let mut result = Ok(());
+        for transfer in plan.take_meta().into_entries()? {
+            result = self.spawn(transfer?, summary).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        self.finish(result, summary).await?;
+        Ok(Run::new(self.engine))
+    }
+}
+
+impl Run<Root> {
+    /// Writes the root: older ones, then what the fence holds, one after the other, each read back.
+    pub async fn commit(self, plan: &mut CopyPlan, fence: Fence, summary: &mut Summary) -> Result<Committed, Stop> {
+        let engine = &self.engine;
+        engine.reporter.report(&Event::Phase(Root::WORD));
+        let mut wrote = false;
+        for transfer in plan.take_roots() {
+            if engine.cancel.is_cancelled() {
+                return Err(Engine::cancelled().into());
+            }
+            match perform(engine, &transfer).await? {
+                Outcome::Copied(receipt) => {
+                    wrote = true;
+                    copied(engine, transfer.key(), receipt.bytes, summary);
+                }
+                Outcome::Same => summary.skip(transfer.bytes(), "same-content"),
+            }
+        }
+        for publication in &fence.publications {
+            // Already told as skipped by the plan.
+            if publication.there.as_ref() == Some(&publication.bytes) {
+                continue;
+            }
+            if engine.cancel.is_cancelled() {
+                return Err(Engine::cancelled().into());
+            }
+            publish(engine, publication).await?;
+            wrote = true;
+            copied(engine, &publication.key, publication.bytes.len() as u64, summary);
+        }
+        if let (true, Some(generation)) = (wrote, fence.generation) {
+            engine.reporter.report(&Event::Published { generation });
+        }
+        Ok(Committed { generation: fence.generation, wrote })
+    }
+}
+
+fn copied(engine: &Engine, key: &Key, bytes: u64, summary: &mut Summary) {
+    summary.copied.add(bytes);
+    engine.reporter.report(&Event::Copied { key: key.as_str(), bytes });
+}
+
+/// Writes a root object and reads it back: what readers start from is worth one request more.
+async fn publish(engine: &Engine, publication: &Publication) -> Result<()> {
+    let Publication { key, bytes, .. } = publication;
+    retry(&engine.options.retry, engine.reporter.as_ref(), || async {
+        engine.to.put(key, Body::from_bytes(bytes.clone())).await?;
+        let back: Bytes = engine.to.get(key, GetOptions::default()).await?.body.collect(bytes.len() as u64 + 1).await?;
+        if back == *bytes {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Corrupt, format!("publish {key:?}"))
+            .because("the target gives back other content than was written"))
+    })
+    .await?;
+    engine.reporter.report(&Event::Moved { bytes: bytes.len() as u64 });
+    Ok(())
+}
+
+impl<P: Phase> Run<P> {
+    fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, tasks: JoinSet::new(), failures_in_a_row: 0, phase: PhantomData }
+    }
+
+    /// Takes a permit and sets a transfer going; settles meanwhile what has finished.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns transfers")]
+    async fn spawn(&mut self, transfer: Transfer<P>, summary: &mut Summary) -> Result<()> {
+        let engine = self.engine.clone();
+        let bytes = transfer.bytes();
+        let large = engine.is_large(bytes);
+        let permit = async {
+            if large {
+                (None, Some(engine.budget.upload().await))
+            } else {
+                (Some(engine.budget.permit(bytes).await), None)
+            }
+        };
+        tokio::pin!(permit);
+        let permit = loop {
+            tokio::select! {
+                biased;
+                () = engine.cancel.cancelled() => return Err(Engine::cancelled()),
+                Some(done) = self.tasks.join_next() => self.settle(done, summary)?,
+                permit = &mut permit => break permit,
+            }
+        };
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move {
+            let _permit = permit;
+            let work = async {
+                tokio::select! {
+                    biased;
+                    // An upload in parts notices by itself, because it has something to give back.
+                    () = engine.cancel.cancelled(), if !large => Err(Engine::cancelled()),
+                    outcome = perform(&engine, &transfer) => outcome,
+                }
+            };
+            // A bug in the way of one object fails that object and not the run.
+            let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Internal, format!("copy {:?}", transfer.key())).because("snapferry panicked"))
+            });
+            Settled { key: transfer.key().clone(), bytes, outcome }
+        });
+        Ok(())
+    }
+
+    fn settle(&mut self, done: Result<Settled, JoinError>, summary: &mut Summary) -> Result<()> {
+        let Settled { key, bytes, outcome } =
+            done.map_err(|error| Error::new(ErrorKind::Internal, "finish a transfer").from_source(error))?;
+        let error = match outcome {
+            Ok(Outcome::Copied(receipt)) => {
+                self.failures_in_a_row = 0;
+                copied(&self.engine, &key, receipt.bytes, summary);
+                return Ok(());
+            }
+            Ok(Outcome::Same) => {
+                self.failures_in_a_row = 0;
+                summary.skip(bytes, "same-content");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if error.kind() == ErrorKind::Cancelled {
+            return Ok(());
+        }
+        self.engine.reporter.report(&Event::Failed { key: key.as_str(), error: &error });
+        summary.fail(&key, bytes, &error)?;
+        let of_the_place = matches!(
+            error.kind(),
+            ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Throttled
+        );
+        self.failures_in_a_row = if of_the_place { self.failures_in_a_row + 1 } else { 0 };
+        if self.failures_in_a_row >= IN_A_ROW {
+            return Err(error.while_doing("go on: the last objects all failed"));
+        }
+        Ok(())
+    }
+
+    /// Waits for everything that is under way, then says whether the phase is complete.
+    async fn finish(&mut self, planned: Result<()>, summary: &mut Summary) -> Result<(), Stop> {
+        let mut result = planned;
+        while let Some(done) = self.tasks.join_next().await {
+            let settled = self.settle(done, summary);
+            result = result.and(settled);
+        }
+        result?;
+        if self.engine.cancel.is_cancelled() {
+            return Err(Engine::cancelled().into());
+        }
+        if summary.failed.objects > 0 { Err(Stop::Failures) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,82 @@
+//! The totals a run ends with: every object was copied, skipped with a reason or failed with a reason.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::spool::Spool;
+use crate::error::{Error, Result};
+use crate::store::Key;
+
+/// A count of objects with the sum of their lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// How many objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Totals {
+    /// One more object.
+    pub fn add(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// An object that could not be copied.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which one.
+    pub key: Key,
+    /// The kind of error, as `ErrorKind::word` has it.
+    pub kind: String,
+    /// The error in one line.
+    pub message: String,
+}
+
+/// What happened to the objects of a run.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Copied, in all rounds of the run.
+    pub copied: Totals,
+    /// Needed no copy, in the last round.
+    pub skipped: Totals,
+    /// The same by reason.
+    pub reasons: BTreeMap<&'static str, Totals>,
+    /// Could not be copied in the last round.
+    pub failed: Totals,
+    /// Which ones, and why.
+    pub failures: Spool<Failure>,
+    /// Only at the target.
+    pub extra: Totals,
+    copied_before: Totals,
+}
+
+impl Summary {
+    /// Starts another round: what was copied stays copied, everything else is found anew.
+    pub fn begin_round(&mut self) {
+        *self = Self { copied: self.copied, copied_before: self.copied, ..Self::default() };
+    }
+
+    /// Ends the last round: what earlier rounds copied is not told as skipped too.
+    pub fn finish(&mut self) {
+        self.skipped.objects = self.skipped.objects.saturating_sub(self.copied_before.objects);
+        self.skipped.bytes = self.skipped.bytes.saturating_sub(self.copied_before.bytes);
+        self.copied_before = Totals::default();
+    }
+
+    /// Notes an object that needs no copy.
+    pub fn skip(&mut self, bytes: u64, reason: &'static str) {
+        self.skipped.add(bytes);
+        self.reasons.entry(reason).or_default().add(bytes);
+    }
+
+    /// Notes an object that could not be copied.
+    pub fn fail(&mut self, key: &Key, bytes: u64, error: &Error) -> Result<()> {
+        self.failed.add(bytes);
+        let message = error.to_string();
+        self.failures.push(Failure { key: key.clone(), kind: error.kind().word().to_owned(), message })
+    }
+}

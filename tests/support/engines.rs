@@ -1,0 +1,359 @@
+//! Real engines for `tests/engines.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
+//!
+//! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
+//! A server is stopped when its value is dropped. One that lives in a `static`, or whose test was killed, is stopped by the
+//! keeper that the scripts start beside it: the keeper waits for this process to be gone.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engines");
+pub(crate) const ACCESS_KEY: &str = "testaccesskey";
+pub(crate) const SECRET_KEY: &str = "testsecretkey";
+
+/// A server that a script started, with all its files in one folder.
+#[derive(Debug)]
+struct Server {
+    run: PathBuf,
+    url: String,
+}
+
+impl Server {
+    fn start(name: &str, script: &str, before: &[&str], after: &[&str], environment: &[(&str, &str)]) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let run = std::env::temp_dir().join(format!("snapferry-{}-{number}-{name}", std::process::id()));
+        let started = Command::new(format!("{SCRIPTS}/{script}"))
+            .args(before)
+            .arg(&run)
+            .args(after)
+            .envs(environment.iter().copied())
+            .env("S3_ACCESS_KEY", ACCESS_KEY)
+            .env("S3_SECRET_KEY", SECRET_KEY)
+            .env("SNAPFERRY_ENGINES_OWNER", std::process::id().to_string())
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("the script can be run");
+        assert!(started.status.success(), "{script} could not start {name}; it says why above");
+        let url = String::from_utf8(started.stdout).expect("a script prints text").trim().to_owned();
+        Self { run, url }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A panic here, while a test is already failing, would abort and hide the failure: the keeper tries once more.
+        let stopped = Command::new(format!("{SCRIPTS}/stop.sh")).arg(&self.run).status();
+        if stopped.is_ok_and(|status| status.success()) {
+            let _ = fs::remove_dir_all(&self.run);
+        }
+    }
+}
+
+/// `curl` with ARGUMENTS: the status and the body that the server answered.
+fn curl(arguments: &[&str]) -> (u16, Vec<u8>) {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "120", "--noproxy", "*", "--write-out", "%{http_code}"])
+        .args(arguments)
+        .output()
+        .expect("curl is installed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "curl {arguments:?}: {said}");
+    let mut body = output.stdout;
+    let status = body.split_off(body.len() - 3);
+    let status = String::from_utf8_lossy(&status).parse().expect("curl wrote three digits");
+    (status, body)
+}
+
+/// A cluster of one node.
+#[derive(Debug)]
+pub(crate) struct Elastic {
+    server: Server,
+    version: &'static str,
+}
+
+impl Elastic {
+    /// A node of this version; with `s3`, that server is its S3 client `default`.
+    pub(crate) fn start(name: &str, version: &'static str, s3: Option<&MinIo>) -> Self {
+        let s3 = s3.map(|minio| ("ES_S3", minio.url()));
+        let server = Server::start(name, "start-elasticsearch.sh", &[version], &[], s3.as_slice());
+        Self { server, version }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// The folder below which its `fs` repositories lie.
+    pub(crate) fn repositories(&self) -> PathBuf {
+        self.server.run.join("repo")
+    }
+
+    /// One request; the answer may be a refusal.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let url = format!("{}{path}", self.url());
+        let body = body.map(Value::to_string);
+        let mut arguments = vec!["--request", method, "--header", "content-type: application/json", url.as_str()];
+        if let Some(body) = &body {
+            arguments.extend(["--data-binary", body.as_str()]);
+        }
+        let (status, answer) = curl(&arguments);
+        (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
+    }
+
+    /// One request that must succeed.
+    pub(crate) fn get(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.ask(method, path, body);
+        assert!((200..300).contains(&status), "{method} {path} answered {status}: {answer}");
+        answer
+    }
+
+    pub(crate) fn write(&self, index: &str, id: u32, document: &Value) {
+        let kind = if self.version.starts_with("5.") { "movie" } else { "_doc" };
+        self.get("PUT", &format!("/{index}/{kind}/{id}?refresh=true"), Some(document));
+    }
+
+    /// The documents of an index all of whose shards answer.
+    pub(crate) fn count(&self, index: &str) -> u64 {
+        let answer = self.get("GET", &format!("/{index}/_count"), None);
+        assert_eq!(answer["_shards"]["successful"], answer["_shards"]["total"], "{index} is not whole: {answer}");
+        answer["count"].as_u64().expect("a count is a number")
+    }
+}
+
+/// An S3 server.
+#[derive(Debug)]
+pub(crate) struct MinIo {
+    server: Server,
+}
+
+impl MinIo {
+    pub(crate) fn start(name: &str, bucket: &str) -> Self {
+        Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &[]) }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    fn request(&self, method: &str, path_and_query: &str) -> Vec<u8> {
+        let user = format!("{ACCESS_KEY}:{SECRET_KEY}");
+        let url = format!("{}/{path_and_query}", self.url());
+        let (status, body) = curl(&["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &user, "--request", method, &url]);
+        assert!((200..300).contains(&status), "{method} {url} answered {status}: {}", String::from_utf8_lossy(&body));
+        body
+    }
+}
+
+/// What an outsider sees of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) size: u64,
+    /// Tells two contents apart.
+    pub(crate) content: String,
+    /// Tells two writes apart, also of the same content.
+    pub(crate) written: String,
+}
+
+pub(crate) type Objects = BTreeMap<String, Object>;
+
+/// The keys of `after` that `before` lacks, or has otherwise by what `aspect` tells of an object.
+pub(crate) fn new_or_other(before: &Objects, after: &Objects, aspect: fn(&Object) -> &str) -> Vec<String> {
+    let differs = |(key, object): &(&String, &Object)| before.get(*key).map(aspect) != Some(aspect(object));
+    after.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+}
+
+/// Where a repository lies, seen without snapferry.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    Bucket { minio: &'a MinIo, bucket: &'a str, prefix: String },
+    Folder(PathBuf),
+}
+
+impl Place<'_> {
+    /// All objects, by their keys below this place.
+    pub(crate) fn objects(&self) -> Objects {
+        match self {
+            Self::Bucket { minio, bucket, prefix } => {
+                let escaped = prefix.replace('/', "%2F");
+                let page = minio.request("GET", &format!("{bucket}?list-type=2&prefix={escaped}%2F"));
+                let page = String::from_utf8(page).expect("a listing is text");
+                assert!(page.contains("<IsTruncated>false</IsTruncated>"), "more than one page is not provided for");
+                page.split("<Contents>").skip(1).map(|entry| listed(entry, prefix)).collect()
+            }
+            Self::Folder(folder) => {
+                let mut objects = Objects::new();
+                walk(folder, folder, &mut objects);
+                objects
+            }
+        }
+    }
+
+    pub(crate) fn read(&self, key: &str) -> Vec<u8> {
+        match self {
+            Self::Bucket { minio, bucket, prefix } => minio.request("GET", &format!("{bucket}/{prefix}/{key}")),
+            Self::Folder(folder) => fs::read(folder.join(key)).expect("the file is there"),
+        }
+    }
+
+    pub(crate) fn remove(&self, key: &str) {
+        match self {
+            Self::Bucket { minio, bucket, prefix } => {
+                minio.request("DELETE", &format!("{bucket}/{prefix}/{key}"));
+            }
+            Self::Folder(folder) => fs::remove_file(folder.join(key)).expect("the file is there"),
+        }
+    }
+}
+
+fn listed(entry: &str, prefix: &str) -> (String, Object) {
+    let field = |name: &str| {
+        let (_, rest) = entry.split_once(&format!("<{name}>")).expect("a listed object has this field");
+        rest.split_once("</").expect("an element ends").0.to_owned()
+    };
+    let key = field("Key").strip_prefix(prefix).expect("the listing keeps to its prefix")[1..].to_owned();
+    let size = field("Size").parse().expect("a size is a number");
+    let (content, written) = (field("ETag"), field("LastModified"));
+    (key, Object { size, content, written: format!("{written} {}", field("ETag")) })
+}
+
+fn walk(root: &Path, folder: &Path, objects: &mut Objects) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.expect("the folder stays").path();
+        if path.is_dir() {
+            walk(root, &path, objects);
+            continue;
+        }
+        let meta = path.metadata().expect("the file stays");
+        let bytes = fs::read(&path).expect("the file can be read");
+        let mut content = DefaultHasher::new();
+        bytes.hash(&mut content);
+        let key = path.strip_prefix(root).expect("walked from there").to_str().expect("our keys are text").to_owned();
+        // A file put in place by renaming is another inode, even within one tick of the clock.
+        let written = format!("{}.{} {}", meta.mtime(), meta.mtime_nsec(), meta.ino());
+        objects.insert(key, Object { size: meta.len(), content: content.finish().to_string(), written });
+    }
+}
+
+/// The snapferry binary with its own configuration, apart from the user's.
+#[derive(Debug)]
+pub(crate) struct Snapferry {
+    home: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Snapferry {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        fs::write(home.path().join("snapferry.toml"), "").expect("a file in it");
+        Self { home, environment: Vec::new() }
+    }
+
+    /// A cluster named in the environment.
+    pub(crate) fn cluster(mut self, name: &str, elastic: &Elastic) -> Self {
+        self.environment.push((format!("SNAPFERRY_ELASTIC_{}_URL", name.to_uppercase()), elastic.url().to_owned()));
+        self
+    }
+
+    /// A store named in the configuration file.
+    pub(crate) fn store(self, name: &str, minio: &MinIo, url: &str) -> Self {
+        let file = self.home.path().join("snapferry.toml");
+        let mut text = fs::read_to_string(&file).expect("written by new");
+        write!(
+            text,
+            "[store.{name}]\nurl = \"{url}\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\naddressing = \"path\"\n\
+             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\n",
+            minio.url()
+        )
+        .expect("a string grows");
+        fs::write(file, text).expect("the file can be written");
+        self
+    }
+
+    /// The command, ready to be run, from what a user would type (split at blanks: nothing of ours holds one).
+    /// Nothing of the caller's settings reaches it.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snapferry"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("SNAPFERRY_") || name.starts_with("AWS_")) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.home.path())
+            .env("HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.home.path())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        let output = self.command(line).output().expect("snapferry can be run");
+        Ran {
+            line: line.to_owned(),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("stdout is text"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is text"),
+        }
+    }
+
+    /// A run that must succeed.
+    pub(crate) fn done(&self, line: &str) -> Ran {
+        let ran = self.run(line);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        ran
+    }
+
+    /// A run with `--json` that must succeed: the one document on its stdout.
+    pub(crate) fn json(&self, line: &str) -> Value {
+        let ran = self.done(&format!("{line} --json"));
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("not one JSON document ({error}): {ran}"))
+    }
+
+    /// A run that must end as a failure that snapferry foresaw: not as a success, a bug, or a signal.
+    pub(crate) fn refused(&self, line: &str) -> Ran {
+        let ran = self.run(line);
+        assert!(ran.code.is_some_and(|code| code > 1), "{ran}");
+        ran
+    }
+}
+
+/// One finished run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) line: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`snapferry {}` ended with {:?}\nstdout: {}\nstderr: {}",
+            self.line, self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+/// Unpacks a fixture and gives the repository's folder.
+pub(crate) fn unpack(fixture: &Path, into: &Path) -> PathBuf {
+    let file = fs::File::open(fixture).expect("the fixture is there");
+    tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(into).expect("the fixture unpacks");
+    let mut folders = fs::read_dir(into).expect("unpacked there").map(|entry| entry.expect("the folder stays").path());
+    folders.next().expect("a fixture holds one folder")
+}
