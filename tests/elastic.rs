@@ -15,7 +15,7 @@ use snapferry::elastic::restore::{Aliases, IGNORED};
 use snapferry::elastic::snapshot::{Detail, Shards};
 use snapferry::elastic::{Auth, Client, Distribution, count, repository, snapshot};
 use snapferry::error::{Error, ErrorKind, Result};
-use snapferry::event::Silent;
+use snapferry::event::{Event, Reporter, Silent};
 use snapferry::ops;
 use snapferry::ops::restore::Restored;
 use snapferry::ops::snapshot::Which;
@@ -91,7 +91,7 @@ mod restoring {
         let restored = ops::restore::run(&client, &options(), &heard, &CancellationToken::new()).await.unwrap();
         assert_eq!(restored.shards, Shards { total: 2, successful: 2, failed: 0 });
         assert_eq!((restored.bytes, restored.reused_bytes), (10, 4));
-        assert_eq!(restored.indices, [Piece { index: "movies".into(), target: "movies".into() }]);
+        assert_eq!(restored.pieces, [Piece { index: "movies".into(), target: "movies".into() }]);
         assert_eq!(restored.left_out, [".kibana_1"]);
         assert!(heard.has(&["Shards", "restore", "done: 1", "total: 2", "bytes: 10"]));
         assert!(heard.has(&["Warning", ".kibana_1"]));
@@ -137,13 +137,15 @@ mod restoring {
     /// Finding 2.
     #[tokio::test]
     async fn an_answer_with_no_index_and_no_shard_is_an_error() {
-        let answer = json!({ "snapshot": { "snapshot": "s", "indices": [],
-            "shards": { "total": 0, "failed": 0, "successful": 0 } } });
-        let looks = [ok(state("movies", false, 1, &[Shard::Started]))];
-        let server = Server::start(cluster().on(RESTORE, [ok(answer)]).on(LOOK, looks)).await;
-        let error = restore(&server, &options()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(text(&error).contains("nothing was restored"), "{error}");
+        for indices in [json!([]), json!(["movies"])] {
+            let answer = json!({ "snapshot": { "snapshot": "s", "indices": indices,
+                "shards": { "total": 0, "failed": 0, "successful": 0 } } });
+            let looks = [ok(state("movies", false, 1, &[Shard::Started]))];
+            let server = Server::start(cluster().on(RESTORE, [ok(answer)]).on(LOOK, looks)).await;
+            let error = restore(&server, &options()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(text(&error).contains("with no index and no shard"), "{error}");
+        }
     }
 
     /// Finding 2.
@@ -225,8 +227,9 @@ mod restoring {
 
     #[tokio::test]
     async fn a_restore_that_stands_still_is_left_with_its_reason() {
+        let waiting = Shard::Failed { reason: "NEW_INDEX_RESTORED", details: "restore_source[r/s]", tries: 0 };
         let script = cluster()
-            .on(LOOK, [ok(state("movies", true, 1, &[Shard::Initializing]))])
+            .on(LOOK, [ok(state("movies", true, 1, &[waiting]))])
             .on("POST /_cluster/allocation/explain", [ok(json!({ "allocate_explanation": "waiting for a node" }))]);
         let server = Server::start(script).await;
         let mut options = options();
@@ -237,14 +240,27 @@ mod restoring {
     }
 
     #[tokio::test]
-    async fn a_signal_says_that_the_restore_goes_on() {
-        let server = Server::start(cluster().on(LOOK, [Reply::Never])).await;
+    async fn a_signal_says_whether_the_restore_goes_on() {
+        /// The signal comes with the first progress.
+        struct Signal(CancellationToken);
+        impl Reporter for Signal {
+            fn report(&self, event: &Event<'_>) {
+                if matches!(event, Event::Shards { .. }) {
+                    self.0.cancel();
+                }
+            }
+        }
+        let server =
+            Server::start(cluster().on(LOOK, [ok(state("movies", true, 1, &[Shard::Initializing])), Reply::Never]))
+                .await;
         let client = server.client().await;
         let cancel = CancellationToken::new();
-        cancel.cancel();
-        let error = ops::restore::run(&client, &options(), &Silent, &cancel).await.unwrap_err();
+        let error = ops::restore::run(&client, &options(), &Signal(cancel.clone()), &cancel).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
-        assert!(text(&error).contains("goes on in the cluster"), "{error}");
+        assert!(text(&error).contains("goes on in the cluster") && text(&error).contains("`movies`"), "{error}");
+        let error = ops::restore::run(&client, &options(), &Silent, &cancel).await.unwrap_err();
+        assert!(text(&error).contains("before anything was begun"), "{error}");
+        assert_eq!(server.calls(RESTORE).len(), 1);
     }
 
     #[tokio::test]

@@ -7,7 +7,9 @@ use super::cluster::{Registering, connect};
 use super::exit::{self, Outcome};
 use super::output::Count;
 use super::{Session, open};
-use crate::elastic::repository::{Expected, Repository};
+use crate::config::StorePlace;
+use crate::elastic::Client;
+use crate::elastic::repository::{Expected, Registered, Repository};
 use crate::elastic::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{migrate, repository};
@@ -101,14 +103,12 @@ impl Register {
         let mut expected: Vec<Expected> =
             self.expect.iter().map(|uuid| Expected { name: uuid.clone(), uuid: uuid.clone() }).collect();
         if let Some(place) = &place {
-            expected.extend(migrate::expected(&open(place, Access::Read).await?).await?);
+            expected.extend(look(session, place).await?);
         }
         let options = repository::Options { registration, expected, replace: self.registering.replace() };
         let registered = repository::register(&client, &options, session.output.as_ref()).await?;
         if registered.snapshots.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, format!("rely on the repository `{}`", registered.name))
-                .because("it is registered and shows no snapshot; a place that does not exist looks the same")
-                .hint("check its location, and give the location here so that snapferry can look itself"));
+            return Err(empty(&client, &registered).await);
         }
         let shown = Count(registered.snapshots.len() as u64, "snapshot");
         session.output.line(&format!("registered `{}` ({kind}, read-only): {shown}", registered.name))?;
@@ -127,6 +127,40 @@ impl Register {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// The snapshots that the cluster must show, if the place can be looked at from here. It may well be one that only the nodes
+/// reach.
+async fn look(session: &Session, place: &StorePlace) -> Result<Vec<Expected>> {
+    let seen = match open(place, Access::Read).await {
+        Ok(end) => migrate::expected(&end).await,
+        Err(error) => Err(error),
+    };
+    match seen {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Timeout
+            ) =>
+        {
+            session.output.note(&format!("warning: {error}; what the cluster shows cannot be compared"));
+            Ok(Vec::new())
+        }
+        other => other,
+    }
+}
+
+/// A repository without a snapshot is most likely a place that does not exist. It does not stay registered for that.
+async fn empty(client: &Client, registered: &Registered) -> Error {
+    let name = &registered.name;
+    let fate = match registered.replaced {
+        true => "it stays registered, with the new settings",
+        false if repository::remove(client, name).await.is_ok() => "it was removed again",
+        false => "it stays registered",
+    };
+    Error::new(ErrorKind::NotFound, format!("rely on the repository `{name}`"))
+        .because(format!("the cluster shows no snapshot in it, as it does for a place that does not exist ({fate})"))
+        .hint("check its location as the nodes of the cluster see it")
 }
 
 async fn list(session: &Session, cluster: &str) -> Result<Outcome> {

@@ -52,21 +52,21 @@ impl Args {
 
 /// A restore, told to people.
 pub(super) fn lines(restored: &Restored) -> Vec<String> {
-    let Restored { repository, snapshot, indices, shards, bytes, reused_bytes, .. } = restored;
+    let Restored { repository, snapshot, pieces, shards, bytes, reused_bytes, .. } = restored;
     let mut lines = Vec::new();
-    if indices.is_empty() {
+    if pieces.is_empty() {
         lines.push(format!("nothing restored from `{repository}:{snapshot}`: all of it was there and left alone"));
         return lines;
     }
     lines.push(format!(
         "restored `{repository}:{snapshot}`: {}, {} of {} ({}, of which {} were there)",
-        if indices.len() == 1 { "1 index".to_owned() } else { format!("{} indices", indices.len()) },
+        if pieces.len() == 1 { "1 index".to_owned() } else { format!("{} indices", pieces.len()) },
         shards.successful,
         Count(shards.total, "shard"),
         Bytes(*bytes),
         Bytes(*reused_bytes),
     ));
-    for piece in indices {
+    for piece in pieces {
         let named = if piece.index == piece.target {
             piece.index.clone()
         } else {

@@ -61,7 +61,7 @@ pub async fn create(
     let doing = format!("take the snapshot `{}:{}` on `{}`", creation.repository, creation.snapshot, client.place());
     let stopped = || {
         Error::new(ErrorKind::Cancelled, doing.clone())
-            .because("a signal came; the snapshot goes on in the cluster")
+            .because("a signal came; if the snapshot was begun, it goes on in the cluster")
             .hint("see how it ends with `snapshot list`")
     };
     tokio::select! {

@@ -160,7 +160,15 @@ mod tests {
     #[test]
     fn a_pattern_that_matches_nothing_is_an_error() {
         let indices = list(&["movies"]);
-        for patterns in [&["nosuch*"][..], &["nosuch"], &["movies", "-*"], &["-*"], &[".security*"]] {
+        for patterns in [
+            &["nosuch*"][..],
+            &["nosuch"],
+            &["movies", "-*"],
+            &["movies", "nosuch*"],
+            &["movies", "nosuch"],
+            &["-*"],
+            &[".security*"],
+        ] {
             let error = select(&list(patterns), &indices, &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{patterns:?}");
         }

@@ -120,6 +120,9 @@ pub(super) fn diagnose(details: &str) -> Option<Diagnosis> {
 
 /// Why a primary is not started: by its own details, else by asking the cluster for its reasons.
 pub(super) async fn why(client: &Client, shard: &Primary) -> Diagnosis {
+    if shard.stage == Stage::Initializing {
+        return Diagnosis { text: "a node is still filling it".into(), blob: None, is_damage: false };
+    }
     // For other reasons the details only say where the shard is to come from.
     if let Some(diagnosis) = diagnose(&shard.details).filter(|_| shard.reason == FAILED) {
         return diagnosis;

@@ -101,7 +101,7 @@ async fn steps(
     };
     report.repository = Some(repository::register(&target, &registering, reporter.as_ref()).await?);
     let restored = restore::run(&target, &options.restore, reporter.as_ref(), &cancel).await?;
-    let pieces = report.restore.insert(restored).indices.clone();
+    let pieces = report.restore.insert(restored).pieces.clone();
     if let Some(source) = source {
         report.compare = Some(compare::run(&source, &target, &pieces, reporter.as_ref()).await?);
     }

@@ -21,7 +21,7 @@ use crate::elastic::rename::Rename;
 use crate::elastic::restore::{self, Aliases, Order, Started};
 use crate::elastic::selection;
 use crate::elastic::snapshot::{Shards, Snapshot};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 
 /// What to restore, and how.
@@ -56,8 +56,10 @@ pub struct Restored {
     pub snapshot: String,
     /// The snapshot's identity.
     pub uuid: String,
-    /// What was restored, and under which names.
-    pub indices: Vec<Piece>,
+    /// The indices restored, by their names in the cluster.
+    pub indices: Vec<String>,
+    /// The same with their names in the snapshot.
+    pub pieces: Vec<Piece>,
     /// The primaries; all of them are started.
     pub shards: Shards,
     /// The bytes the indices have, as far as the cluster told.
@@ -80,48 +82,71 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Result<Restored> {
     reporter.report(&Event::Step("restore"));
-    let snapshot = find(client, &options.repository, &options.snapshot).await?;
-    let at = |error: Error| {
-        error.while_doing(format!("restore `{}:{}` on `{}`", options.repository, snapshot.name, client.place()))
+    let prepared = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, format!("restore on `{}`", client.place()))
+            .because("a signal came before anything was begun")),
+        prepared = prepare(client, options, reporter) => prepared?,
     };
-    let selection = selection::select(&options.indices, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
-    let of_all = |existing: &Existing, conflict| {
-        conflict::plan(&selection, &snapshot.indices, options.rename.as_ref(), existing, conflict).map_err(at)
-    };
-    tell(&selection.left_out, "left out, as names that begin with a dot must be asked for", reporter);
-    let whole = of_all(&Existing::default(), Conflict::Fail)?;
-    let (plan, started) = if let Some(started) =
-        resume(client, options, &order(options, &snapshot, &whole), reporter).await?
-    {
-        (whole, Some(started))
-    } else {
-        let plan = of_all(&index::existing(client).await?, options.conflict)?;
-        tell(&plan.skipped, "skipped, as the target already has it", reporter);
+    let Prepared { snapshot, plan, left_out, running } = prepared;
+    let order = order(options, &snapshot, &plan);
+    let started = match running {
         // Only `skip` can leave nothing to do, and then that is what was asked for.
-        let order = order(options, &snapshot, &plan);
-        (plan.clone(), if order.targets.is_empty() { None } else { Some(begin(client, &order, &plan.close).await?) })
+        None if order.targets.is_empty() => None,
+        // Not to be interrupted: an index closed and left so would be the worst of both. The requests are few and bounded.
+        None => Some(begin(client, &order, &plan.close).await?),
+        running => running,
     };
-    let settled = order(options, &snapshot, &plan);
     let mut restored = Restored {
         repository: options.repository.clone(),
-        snapshot: snapshot.name.clone(),
-        uuid: snapshot.uuid.clone(),
-        indices: plan.pieces,
+        snapshot: snapshot.name,
+        uuid: snapshot.uuid,
+        indices: plan.pieces.iter().map(|piece| piece.target.clone()).collect(),
+        pieces: plan.pieces,
         shards: Shards::default(),
         bytes: 0,
         reused_bytes: 0,
         closed: plan.close,
         skipped: plan.skipped,
-        left_out: selection.left_out.clone(),
+        left_out,
     };
     if let Some(started) = started {
         let followed = follow::follow(client, &started, options.patience, reporter, cancel).await?;
-        restore::settle(client, &settled).await?;
+        restore::settle(client, &order).await?;
         restored.shards = followed.shards;
         restored.bytes = followed.bytes;
         restored.reused_bytes = followed.reused_bytes;
     }
     Ok(restored)
+}
+
+/// What is known before anything is changed.
+struct Prepared {
+    snapshot: Snapshot,
+    plan: Plan,
+    left_out: Vec<String>,
+    /// This very restore, if it runs already; the plan is then what it does.
+    running: Option<Started>,
+}
+
+async fn prepare(client: &Client, options: &Options, reporter: &dyn Reporter) -> Result<Prepared> {
+    let snapshot = find(client, &options.repository, &options.snapshot).await?;
+    let at = |error: Error| {
+        error.while_doing(format!("restore `{}:{}` on `{}`", options.repository, snapshot.name, client.place()))
+    };
+    let selection = selection::select(&options.indices, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
+    let plan = |existing: &Existing, conflict| {
+        conflict::plan(&selection, &snapshot.indices, options.rename.as_ref(), existing, conflict).map_err(at)
+    };
+    tell(&selection.left_out, "left out, as names that begin with a dot must be asked for", reporter);
+    let whole = plan(&Existing::default(), Conflict::Fail)?;
+    let running = resume(client, options, &order(options, &snapshot, &whole), reporter).await?;
+    let plan = match running {
+        Some(_) => whole,
+        None => plan(&index::existing(client).await?, options.conflict)?,
+    };
+    tell(&plan.skipped, "skipped, as the target already has it", reporter);
+    Ok(Prepared { left_out: selection.left_out.clone(), plan, running, snapshot })
 }
 
 /// The restore that runs already, if it is this one. One that hangs is given up when the policy allows overwriting.

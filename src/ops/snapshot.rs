@@ -47,9 +47,14 @@ pub async fn list(client: &Client, repository: &str) -> Result<Vec<Snapshot>> {
 pub async fn find(client: &Client, repository: &str, which: &Which) -> Result<Snapshot> {
     let doing = |name: &str| format!("use the snapshot `{repository}:{name}` on `{}`", client.place());
     match which {
-        Which::Latest => snapshot::latest(&list(client, repository).await?).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, doing("latest")).because("the repository holds no complete snapshot")
-        }),
+        Which::Latest => {
+            match snapshot::latest(&list(client, repository).await?) {
+                // Asked for by itself it tells more than in a list.
+                Some(latest) => snapshot::get(client, repository, &latest.name).await,
+                None => Err(Error::new(ErrorKind::NotFound, doing("latest"))
+                    .because("the repository holds no complete snapshot")),
+            }
+        }
         Which::Named(name) => {
             let snapshot = snapshot::get(client, repository, name).await?;
             if snapshot.state == snapshot::State::Success {
