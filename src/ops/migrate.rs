@@ -103,7 +103,12 @@ async fn steps(
     let restored = restore::run(&target, &options.restore, reporter.as_ref(), &cancel).await?;
     let pieces = report.restore.insert(restored).pieces.clone();
     if let Some(source) = source {
-        report.compare = Some(compare::run(&source, &target, &pieces, reporter.as_ref()).await?);
+        report.compare = Some(tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "compare the documents")
+                .because("a signal asked to stop; everything is restored")),
+            compared = compare::run(&source, &target, &pieces, reporter.as_ref()) => compared?,
+        });
     }
     Ok(())
 }
