@@ -193,6 +193,7 @@ fn what_is_wrong_is_said_before_any_request_with_exit_2() {
         (vec!["repo", "list", "http://10.1.2.3:9200"], "plain `http` to another host"),
         (vec!["repo", "list", "https://elastic:hunter2@es:9200"], "no place for a secret"),
         (vec!["frobnicate"], "frobnicate"),
+        (vec!["sync", &there], "<TO>"),
     ] {
         let output = run(home, &arguments);
         assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
@@ -317,6 +318,53 @@ fn an_endpoint_that_is_not_there_is_named_within_seconds() {
     assert!(stderr(&output).contains("127.0.0.1:1") && stderr(&output).contains("hint:"), "{}", stderr(&output));
     assert_eq!(json(&output)["error"]["kind"], "unavailable");
     assert!(!format!("{}{}", stdout(&output), stderr(&output)).contains("canary-secret"));
+}
+
+#[test]
+fn what_the_user_reads_is_as_it_was_reviewed() {
+    let scratch = scratch();
+    let (source, target) = (unpack("es-8.12-movies", scratch.path()), scratch.path().join("copy"));
+    let shown = |output: &Output| {
+        let text =
+            format!("{}{}", stdout(output), stderr(output)).replace(&scratch.path().display().to_string(), "[scratch]");
+        // Times and rates differ from run to run.
+        let timed = regex::Regex::new(r"in [0-9.]+ s( \([0-9.]+ MiB/s\))?").expect("valid");
+        timed.replace_all(&text, "in [time]").into_owned()
+    };
+    insta::assert_snapshot!("help", shown(&run(scratch.path(), &["--help"])));
+    insta::assert_snapshot!("sync-help", shown(&run(scratch.path(), &["sync", "--help"])));
+    insta::assert_snapshot!("migrate-help", shown(&run(scratch.path(), &["migrate", "--help"])));
+    insta::assert_snapshot!("plan", shown(&run(scratch.path(), &["plan", &url(&source), &url(&target)])));
+    insta::assert_snapshot!("sync-first", shown(&run(scratch.path(), &["sync", &url(&source), &url(&target)])));
+    insta::assert_snapshot!("sync-again", shown(&run(scratch.path(), &["sync", &url(&source), &url(&target)])));
+    let logs = unpack("es-8.12-logs", scratch.path());
+    insta::assert_snapshot!("another-repository", shown(&run(scratch.path(), &["sync", &url(&logs), &url(&target)])));
+    insta::assert_snapshot!("unknown-store", shown(&run(scratch.path(), &["sync", "aws", &url(&target)])));
+}
+
+#[test]
+fn log_lines_are_json_when_asked_for() {
+    let scratch = scratch();
+    let (source, target) = (unpack("es-8.12-movies", scratch.path()), scratch.path().join("copy"));
+    let arguments = [
+        "sync",
+        &url(&source),
+        &url(&target),
+        "--log-format",
+        "json",
+        "-vv",
+        "--since",
+        "2020-01-01",
+        "--mode",
+        "plain",
+    ];
+    let output = run(scratch.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).lines().count() > 14, "every object is told: {}", stderr(&output));
+    for line in stderr(&output).lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["fields"]["message"].is_string() && line["level"].is_string(), "{line}");
+    }
 }
 
 #[test]

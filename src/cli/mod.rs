@@ -19,16 +19,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::exit::Outcome;
-use self::output::{Format, Output};
+use self::output::{Format, LogFormat, Output};
 use crate::config::{Config, StorePlace};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
 use crate::store::{self, Access, Meter};
 
@@ -51,6 +51,7 @@ struct Cli {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The configuration file
     #[arg(long, global = true, value_name = "FILE")]
@@ -64,33 +65,19 @@ struct Global {
     /// Log what is done, on stderr; twice for every detail
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// How log lines are written
+    /// How lines on stderr are written
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum LogFormat {
-    #[default]
-    Text,
-    Json,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Copy what the target lacks; a snapshot repository in the order that keeps the target restorable at every instant
     Sync(sync::SyncArgs),
-    /// Show what a sync would do, without doing it
     Plan(plan::Args),
-    /// List the objects of a place
     Ls(ls::Args),
-    /// Register, list and remove the snapshot repositories of a cluster
     Repo(repo::Args),
-    /// Take and list the snapshots in a repository of a cluster
     Snapshot(snapshot::Args),
-    /// Restore a snapshot and follow it until every primary is started
     Restore(restore::Args),
-    /// Copy a repository, register the copy, restore from it, and compare
     Migrate(Box<migrate::Args>),
 }
 
@@ -103,20 +90,19 @@ struct Session {
 
 /// Reads the arguments, does what they say, and returns the exit code.
 pub async fn run(arguments: impl Iterator<Item = OsString>, cancel: CancellationToken) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { Outcome::Usage } else { Outcome::Done };
-            // clap's own texts go where clap sends them; a closed pipe is no failure.
-            drop(error.print());
-            return code.into();
-        }
+        Err(error) => return misread(&error, arguments.iter().any(|argument| argument == "--json")),
     };
     start_log(&cli.global);
     let format = if cli.global.json { Format::Json } else { Format::Text };
-    let output = Output::new(format, cli.global.quiet);
+    let output = Output::new(format, cli.global.log_format, cli.global.quiet);
     let name = cli.command.name();
-    let ended = match Config::load(cli.global.config.as_deref(), std::env::vars()) {
+    // A variable that is no text cannot be one of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+    let ended = match Config::load(cli.global.config.as_deref(), variables) {
         Ok(config) => {
             if let Some(warning) = config.exposed() {
                 output.note(&format!("warning: {warning}"));
@@ -138,6 +124,21 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, cancel: Cancellation
             outcome.into()
         }
     }
+}
+
+/// Help and version, or arguments that cannot be read.
+fn misread(error: &clap::Error, json: bool) -> ExitCode {
+    let outcome = if error.use_stderr() { Outcome::Usage } else { Outcome::Done };
+    // clap's own texts go where clap sends them; a closed pipe is no failure.
+    drop(error.print());
+    if json && outcome == Outcome::Usage {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let error = Error::new(ErrorKind::Invalid, "read the arguments").because(first);
+        let output = Output::new(Format::Json, LogFormat::Text, true);
+        drop(output.document(&Failed::new("snapferry", outcome, &error)));
+    }
+    outcome.into()
 }
 
 impl Command {

@@ -19,11 +19,11 @@ use crate::ops::End;
 use crate::ops::sync::{PlanReport, PlannedCopy, Sized, plan};
 use crate::transfer::{Spool, Totals};
 
-/// Show what a sync would do, without doing it.
+/// Show what a sync would do, without doing it
 ///
 /// Takes the flags of `sync`. Lists both sides and reads the roots of repositories; writes nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE, verbatim_doc_comment)]
+#[command(after_help = exit::TABLE)]
 pub(super) struct Args {
     #[command(flatten)]
     ends: Ends,

@@ -18,17 +18,15 @@ use crate::ops::{End, must_be_apart};
 use crate::store::Access;
 use crate::transfer::{Failure, Spool, Totals};
 
-/// Copy what the target lacks.
+/// Copy what the target lacks
 ///
 /// A location whose root holds `index-<N>` is a snapshot repository: its data is copied first, then its metadata, and its root
 /// last, only if the source has not moved meanwhile. Anything else is copied as plain objects. Killed at any moment and run
 /// again, a sync ends in the same place; nothing is ever deleted.
 ///
-/// Examples:
-///   `snapferry sync s3://backup/es file:///mnt/copy`
-///   `snapferry sync aws/es minio/es --json`
+/// For example `snapferry sync s3://backup/es file:///mnt/copy`, or `snapferry sync aws/es minio/es --json`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = exit::TABLE, verbatim_doc_comment)]
+#[command(after_help = exit::TABLE)]
 pub(super) struct SyncArgs {
     #[command(flatten)]
     ends: Ends,

@@ -7,6 +7,7 @@ mod progress;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
@@ -24,10 +25,21 @@ pub(super) enum Format {
     Json,
 }
 
+/// How lines on stderr are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    /// As people read them.
+    #[default]
+    Text,
+    /// One JSON object a line, shaped like those of the log.
+    Json,
+}
+
 /// Where everything the user reads goes through.
 #[derive(Debug)]
 pub(super) struct Output {
     format: Format,
+    log: LogFormat,
     quiet: bool,
     bar: Option<ProgressBar>,
     progress: Mutex<Progress>,
@@ -37,8 +49,8 @@ pub(super) struct Output {
 const FAILURES_SHOWN: u64 = 20;
 
 impl Output {
-    pub(super) fn new(format: Format, quiet: bool) -> Arc<Self> {
-        let terminal = io::stderr().is_terminal() && !quiet;
+    pub(super) fn new(format: Format, log: LogFormat, quiet: bool) -> Arc<Self> {
+        let terminal = io::stderr().is_terminal() && !quiet && log == LogFormat::Text;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(
@@ -46,7 +58,7 @@ impl Output {
             );
             bar
         });
-        Arc::new(Self { format, quiet, bar, progress: Mutex::new(Progress::new(terminal)) })
+        Arc::new(Self { format, log, quiet, bar, progress: Mutex::new(Progress::new(terminal)) })
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -85,7 +97,7 @@ impl Output {
     /// A line about how things go, unless `--quiet`.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            self.stderr(text);
+            self.stderr("INFO", text);
         }
     }
 
@@ -99,12 +111,22 @@ impl Output {
         if let Some(hint) = error.advice() {
             text.push_str(&format!("\n  hint: {hint}"));
         }
-        self.stderr(&text);
+        self.stderr("ERROR", &text);
     }
 
-    fn stderr(&self, text: &str) {
+    fn stderr(&self, level: &str, text: &str) {
+        let line = match self.log {
+            LogFormat::Text => text.to_owned(),
+            LogFormat::Json => serde_json::json!({
+                "timestamp": jiff::Timestamp::now().to_string(),
+                "level": level,
+                "fields": { "message": text },
+                "target": "snapferry",
+            })
+            .to_string(),
+        };
         // There is nobody to tell that stderr is closed.
-        let work = || drop(writeln!(io::stderr().lock(), "{text}"));
+        let work = || drop(writeln!(io::stderr().lock(), "{line}"));
         match &self.bar {
             Some(bar) => bar.suspend(work),
             None => work(),
@@ -121,6 +143,12 @@ impl Output {
 
 impl Reporter for Output {
     fn report(&self, event: &Event<'_>) {
+        match event {
+            Event::Copied { key, bytes } => tracing::debug!(key, bytes, "copied"),
+            Event::Skipped { key, reason } => tracing::trace!(key, reason, "skipped"),
+            Event::Phase(phase) => tracing::debug!(phase, "phase"),
+            _ => {}
+        }
         let told = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take(event);
         if let Some(line) = told.line {
             self.note(&line);
@@ -128,7 +156,7 @@ impl Reporter for Output {
         if let (Some(status), false) = (told.status, self.quiet) {
             match &self.bar {
                 Some(bar) => bar.set_message(status),
-                None => self.stderr(&status),
+                None => self.stderr("INFO", &status),
             }
         }
         if let (Event::Phase(_) | Event::Step(_), Some(bar)) = (event, &self.bar) {
