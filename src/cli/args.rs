@@ -1,4 +1,4 @@
-//! Flags that several commands share, and the words they take.
+//! Flags about copying that several commands share, and the words they take.
 
 use std::path::PathBuf;
 
@@ -12,15 +12,6 @@ use crate::ops;
 use crate::ops::keys::KeyList;
 use crate::store::Key;
 use crate::transfer::{self, Compare, Filter, Overwrite, Rules};
-
-/// The two ends of a copy.
-#[derive(Debug, Args)]
-pub(super) struct Ends {
-    /// Where to copy from: `s3://bucket/prefix`, `file:///absolute/path`, or the name of a configured store, with an optional path behind it (`aws/prefix`)
-    pub(super) from: String,
-    /// Where to copy to, written the same way
-    pub(super) to: String,
-}
 
 /// What to copy, and how.
 #[derive(Debug, Args)]

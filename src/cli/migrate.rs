@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::args::{Copying, Ends};
+use super::args::Copying;
 use super::cluster::{Registering, Restoring, client_options};
+use super::ends::{Ends, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Count, elapsed};
 use super::restore;
-use super::sync::{FailuresFile, SyncDocument, prepare};
+use super::sync::{FailuresFile, SyncDocument};
 use super::{ErrorDocument, Session};
 use crate::elastic::snapshot::Snapshot;
 use crate::error::{Error, Result};

@@ -4,6 +4,7 @@
 
 mod args;
 mod cluster;
+mod ends;
 mod exit;
 mod ls;
 mod migrate;

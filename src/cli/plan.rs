@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq as _;
 
 use super::Session;
-use super::args::{Copying, Ends};
+use super::args::Copying;
+use super::ends::{Ends, Requests, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output};
-use super::sync::{Requests, prepare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
 use crate::ops::sync::{PlanReport, PlannedCopy, Sized, plan};

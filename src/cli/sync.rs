@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::args::{Copying, Ends};
+use super::args::Copying;
+use super::ends::{Ends, Requests, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output, elapsed};
-use super::{ErrorDocument, Session, open, plan};
+use super::{ErrorDocument, Session, plan};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::sync::{Options, Report, RootState, run};
-use crate::ops::{End, must_be_apart};
-use crate::store::Access;
+use crate::ops::End;
+use crate::ops::sync::{Report, RootState, run};
 use crate::transfer::{Failure, Spool, Totals};
 
 /// Copy what the target lacks
@@ -53,17 +53,6 @@ impl SyncArgs {
         let document = SyncDocument::new(&from, &to, &mut report, begun.elapsed(), failures)?;
         finish(&session.output, &document, report.error.as_ref())
     }
-}
-
-/// Opens both ends and reads the flags. Nothing is sent yet.
-pub(super) async fn prepare(session: &Session, ends: &Ends, copying: &Copying) -> Result<(End, End, Options)> {
-    let (from, to) = (session.config.place(&ends.from)?, session.config.place(&ends.to)?);
-    must_be_apart((&from.location, from.options.endpoint.as_deref()), (&to.location, to.options.endpoint.as_deref()))?;
-    let (options, notes) = copying.options(session.config.transfer(), session.config.replans())?;
-    for note in notes {
-        session.output.note(&format!("note: {note}"));
-    }
-    Ok((open(&from, Access::Read).await?, open(&to, Access::Write).await?, options))
 }
 
 /// Tells how a sync ended.
@@ -115,20 +104,6 @@ struct FailedDocument {
     #[serde(flatten)]
     totals: Totals,
     list: Vec<Failure>,
-}
-
-/// The requests sent to both sides, by kind.
-#[derive(Debug, Serialize)]
-pub(super) struct Requests {
-    from: BTreeMap<&'static str, u64>,
-    to: BTreeMap<&'static str, u64>,
-}
-
-impl Requests {
-    pub(super) fn of(from: &End, to: &End) -> Self {
-        let totals = |end: &End| end.meter.totals().into_iter().collect();
-        Self { from: totals(from), to: totals(to) }
-    }
 }
 
 impl SyncDocument {

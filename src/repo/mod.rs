@@ -8,13 +8,15 @@ mod data;
 mod generation;
 mod layout;
 mod order;
+mod pin;
 
 use std::sync::Arc;
 
 pub use self::data::{IndexEntry, RootIndex, SnapshotEntry};
-pub use self::generation::{Generation, PinnedRoot, RootPin};
+pub use self::generation::Generation;
 pub use self::layout::{BlobKind, kind};
 pub use self::order::Order;
+pub use self::pin::{PinnedRoot, RootPin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Key, ObjectStore};
 use crate::transfer::Publication;
@@ -35,7 +37,7 @@ pub struct Repository {
 /// [`ErrorKind::Unsupported`] for the format that Elasticsearch wrote before 5.0, [`ErrorKind::Corrupt`] for a root that is
 /// none.
 pub async fn detect(store: &dyn ObjectStore) -> Result<Option<Repository>> {
-    let (roots, root) = generation::newest(store).await?;
+    let (roots, root) = self::pin::newest(store).await?;
     let Some(root) = root else {
         if let Some(meta) = &roots.unnumbered {
             refuse_ancient(store, &meta.key, meta.size).await?;
@@ -52,7 +54,7 @@ async fn refuse_ancient(store: &dyn ObjectStore, key: &Key, size: u64) -> Result
     if size > PLAUSIBLE {
         return Ok(());
     }
-    let bytes = generation::read(store, key).await?.unwrap_or_default();
+    let bytes = self::pin::read(store, key).await?.unwrap_or_default();
     let found: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
     if found.is_some_and(|root| root.get("snapshots").is_some_and(serde_json::Value::is_array)) {
         return Err(Error::new(ErrorKind::Unsupported, "copy this repository")
@@ -73,7 +75,7 @@ pub async fn pin(
 ) -> Result<RootPin> {
     repository.index.must_be_below_prefix()?;
     let generation = repository.root.generation;
-    let (_, there) = generation::newest(target.as_ref()).await?;
+    let (_, there) = self::pin::newest(target.as_ref()).await?;
     if let Some(there) = &there {
         check_target(repository, there)?;
     }
@@ -82,9 +84,9 @@ pub async fn pin(
     // Before the root: a reader of the old root loses nothing by it, and a reader of the new one finds it.
     let key = Key::new("incompatible-snapshots").expect("it is not empty");
     if repository.may_have_incompatible()
-        && let Some(bytes) = generation::read(source.as_ref(), &key).await?
+        && let Some(bytes) = self::pin::read(source.as_ref(), &key).await?
     {
-        let there = generation::read(target.as_ref(), &key).await?;
+        let there = self::pin::read(target.as_ref(), &key).await?;
         publications.push(Publication { key, bytes, there });
     }
     publications.push(Publication { key: generation.key(), bytes: repository.root.bytes.clone(), there: same });
@@ -92,7 +94,7 @@ pub async fn pin(
         let key = Key::new("index.latest").expect("it is not empty");
         // Elasticsearch writes this one at its best effort, so the source's may lag behind; readers shall see what we publish.
         let bytes = generation.latest();
-        let there = generation::read(target.as_ref(), &key).await?;
+        let there = self::pin::read(target.as_ref(), &key).await?;
         publications.push(Publication { key, bytes, there });
     }
     Ok(RootPin {

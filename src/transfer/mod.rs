@@ -13,6 +13,7 @@
 mod budget;
 mod compare;
 mod copy;
+mod engine;
 mod filter;
 mod join;
 mod phase;
@@ -23,11 +24,12 @@ mod summary;
 
 pub use self::compare::{Compare, Reason};
 pub use self::copy::Receipt;
+pub use self::engine::Engine;
 pub use self::filter::Filter;
 pub use self::join::{Join, Pair};
 pub use self::phase::{Data, Fence, Held, Meta, NoPin, Phase, Pin, Publication, Raised, Root, Transfer};
 pub use self::plan::{CopyPlan, Flat, Layout, Name, Overwrite, Place, Rules, Step};
-pub use self::run::{Committed, Engine, Run, Stop};
+pub use self::run::{Committed, Run, Stop};
 pub use self::spool::{Entries, Spool};
 pub use self::summary::{Failure, Summary, Totals};
 use crate::store::wrap::Policy;
