@@ -125,7 +125,7 @@ async fn a_reused_blob_name_is_refused_by_name_and_the_old_repository_stays_whol
             })
             .map(|(key, _)| key.to_string())
             .collect();
-        let failures = std::mem::take(&mut report.summary.failures).into_entries().expect("readable");
+        let failures = std::mem::take(&mut report.summary.failures).into_entries();
         let mut named: Vec<String> = failures.map(|failure| failure.expect("readable").key.to_string()).collect();
         named.sort();
         assert_eq!(named, changed, "every blob with other content is named, also at the same size");

@@ -151,7 +151,7 @@ impl<T: Serialize + DeserializeOwned> Lines<T> {
             Error::new(ErrorKind::Unavailable, "keep the plan in a temporary file").from_source(error)
         };
         let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
-        for entry in spool.into_entries()? {
+        for entry in spool.into_entries() {
             serde_json::to_writer(&mut file, &entry?).map_err(|error| failed(error.into()))?;
             file.write_all(b"\n").map_err(failed)?;
         }

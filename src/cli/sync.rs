@@ -186,7 +186,7 @@ impl SyncDocument {
 fn keep(failures: Spool<Failure>, file: Option<FailuresFile>) -> Result<Vec<Failure>> {
     let mut list = Vec::new();
     let mut file = file;
-    for failure in failures.into_entries()? {
+    for failure in failures.into_entries() {
         let failure = failure?;
         if let Some(file) = &mut file {
             file.push(&failure)?;

@@ -245,7 +245,7 @@ impl Sync<'_> {
             self.to.store.clone(),
             self.options.transfer.clone(),
             self.reporter.clone(),
-            self.cancel.clone(),
+            &self.cancel,
         );
         match self.copy(Arc::new(engine), &mut round, report).await {
             Ok(ended) => Ok(ended),

@@ -17,6 +17,7 @@ pub struct Engine {
     pub(super) options: Options,
     pub(super) budget: Budget,
     pub(super) reporter: Arc<dyn Reporter>,
+    /// Cancelled with the run, or by the run itself when it ends early.
     pub(super) cancel: CancellationToken,
 }
 
@@ -30,10 +31,10 @@ impl Engine {
         to: Arc<dyn ObjectStore>,
         options: Options,
         reporter: Arc<dyn Reporter>,
-        cancel: CancellationToken,
+        cancel: &CancellationToken,
     ) -> Self {
         let budget = Budget::new(&options);
-        Self { from, to, options, budget, reporter, cancel }
+        Self { from, to, options, budget, reporter, cancel: cancel.child_token() }
     }
 
     /// Whether an object of this size goes in parts.

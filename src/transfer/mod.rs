@@ -30,7 +30,7 @@ pub use self::join::{Join, Pair};
 pub use self::phase::{Data, Fence, Held, Meta, NoPin, Phase, Pin, Publication, Raised, Root, Transfer};
 pub use self::plan::{CopyPlan, Flat, Layout, Name, Overwrite, Place, Rules, Step};
 pub use self::run::{Committed, Run, Stop};
-pub use self::spool::{Entries, Spool};
+pub use self::spool::Spool;
 pub use self::summary::{Failure, Summary, Totals};
 use crate::store::wrap::Policy;
 

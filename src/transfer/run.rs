@@ -1,7 +1,7 @@
 //! A running plan: the only holder of tasks.
 //!
-//! One loop takes decisions from the plan, takes a permit for each transfer, spawns it, and settles what has finished. One
-//! object that fails does not end the run; a run in which nothing succeeds any more does. When the run is cancelled no
+//! One loop takes decisions from the plan, waits for a permit for the first transfer of the queue, spawns it, and settles what has
+//! finished. Planning runs ahead of copying as far as it can; what it finds waits in a spool, not in memory. One object that fails does not end the run; a run in which nothing succeeds any more does. When the run is cancelled no
 //! new work begins, what is open ends or is aborted, and only then does the loop return.
 
 use std::marker::PhantomData;
@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinSet};
 
+use super::budget::Permit;
 use super::copy::{Outcome, perform};
 use super::engine::Engine;
 use super::phase::{Data, Fence, Meta, Phase, Publication, Root, Transfer};
 use super::plan::{CopyPlan, Step};
+use super::spool::Spool;
 use super::summary::Summary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -46,6 +50,19 @@ pub struct Run<P> {
     tasks: JoinSet<Settled>,
     failures_in_a_row: u32,
     phase: PhantomData<P>,
+}
+
+/// A transfer that may begin. Its permit is given back when it ends.
+struct Ready<P> {
+    transfer: Transfer<P>,
+    permit: Leave,
+}
+
+/// What a transfer holds while it is under way.
+#[expect(dead_code, reason = "held, not looked at")]
+enum Leave {
+    Stream(Permit),
+    Upload(OwnedSemaphorePermit),
 }
 
 /// A transfer that has ended.
@@ -79,32 +96,51 @@ impl Run<Data> {
         Ok(Run::new(self.engine))
     }
 
+    /// Planning runs ahead of copying: the totals are known early, and no copy waits for a listing.
     async fn follow(&mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<()> {
-        let cancel = self.engine.cancel.clone();
+        let mut queue = Spool::default();
+        let mut planned = false;
+        let mut next = None;
         loop {
-            let step = tokio::select! {
+            if next.is_none() {
+                next = queue.pop()?.map(|transfer| self.waiting(transfer));
+            }
+            if planned && next.is_none() {
+                return Ok(());
+            }
+            tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(Engine::cancelled()),
-                step = plan.next() => step?,
-            };
-            let reporter = &self.engine.reporter;
-            match step {
-                None => {
-                    reporter.report(&Event::PlanComplete);
-                    return Ok(());
+                () = self.engine.cancel.cancelled() => return Err(Engine::cancelled()),
+                Some(done) = self.tasks.join_next() => self.settle(done, summary)?,
+                ready = async { next.as_mut().expect("guarded").await }, if next.is_some() => {
+                    next = None;
+                    self.start(ready);
                 }
-                Some(Step::Copy(transfer)) => {
-                    reporter.report(&Event::Planned { bytes: transfer.bytes() });
-                    self.spawn(transfer, summary).await?;
-                }
-                Some(Step::Later { bytes, .. }) => reporter.report(&Event::Planned { bytes }),
-                Some(Step::Skip { key, bytes, reason }) => {
-                    reporter.report(&Event::Skipped { key: key.as_str(), reason });
-                    summary.skip(bytes, reason);
-                }
-                Some(Step::Extra(meta)) => summary.extra.add(meta.size),
+                step = plan.next(), if !planned => if let Some(step) = step? {
+                    self.take(step, &mut queue, summary)?;
+                } else {
+                    planned = true;
+                    self.engine.reporter.report(&Event::PlanComplete);
+                },
             }
         }
+    }
+
+    fn take(&self, step: Step, queue: &mut Spool<Transfer<Data>>, summary: &mut Summary) -> Result<()> {
+        let reporter = &self.engine.reporter;
+        match step {
+            Step::Copy(transfer) => {
+                reporter.report(&Event::Planned { bytes: transfer.bytes() });
+                queue.push(transfer)?;
+            }
+            Step::Later { bytes, .. } => reporter.report(&Event::Planned { bytes }),
+            Step::Skip { key, bytes, reason } => {
+                reporter.report(&Event::Skipped { key: key.as_str(), reason });
+                summary.skip(bytes, reason);
+            }
+            Step::Extra(meta) => summary.extra.add(meta.size),
+        }
+        Ok(())
     }
 }
 
@@ -112,15 +148,25 @@ impl Run<Meta> {
     /// Copies all metadata.
     pub async fn copy(mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<Run<Root>, Stop> {
         self.engine.reporter.report(&Event::Phase(Meta::WORD));
-        let mut result = Ok(());
-        for transfer in plan.take_meta().into_entries()? {
-            result = self.spawn(transfer?, summary).await;
-            if result.is_err() {
-                break;
-            }
-        }
-        self.finish(result, summary).await?;
+        let done = self.work_off(plan.take_meta(), summary).await;
+        self.finish(done, summary).await?;
         Ok(Run::new(self.engine))
+    }
+
+    async fn work_off(&mut self, mut queue: Spool<Transfer<Meta>>, summary: &mut Summary) -> Result<()> {
+        while let Some(transfer) = queue.pop()? {
+            let mut next = self.waiting(transfer);
+            let ready = loop {
+                tokio::select! {
+                    biased;
+                    () = self.engine.cancel.cancelled() => return Err(Engine::cancelled()),
+                    Some(done) = self.tasks.join_next() => self.settle(done, summary)?,
+                    ready = &mut next => break ready,
+                }
+            };
+            self.start(ready);
+        }
+        Ok(())
     }
 }
 
@@ -188,36 +234,31 @@ impl<P: Phase> Run<P> {
         Self { engine, tasks: JoinSet::new(), failures_in_a_row: 0, phase: PhantomData }
     }
 
-    /// Takes a permit and sets a transfer going; settles meanwhile what has finished.
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns transfers")]
-    async fn spawn(&mut self, transfer: Transfer<P>, summary: &mut Summary) -> Result<()> {
+    /// A transfer that waits for its permit.
+    fn waiting(&self, transfer: Transfer<P>) -> BoxFuture<'static, Ready<P>> {
         let engine = self.engine.clone();
-        let bytes = transfer.bytes();
-        let large = engine.is_large(bytes);
-        let permit = async {
-            if large {
-                (None, Some(engine.budget.upload().await))
+        Box::pin(async move {
+            let large = engine.is_large(transfer.bytes());
+            let permit = if large {
+                Leave::Upload(engine.budget.upload().await)
             } else {
-                (Some(engine.budget.permit(bytes).await), None)
-            }
-        };
-        tokio::pin!(permit);
-        let permit = loop {
-            tokio::select! {
-                biased;
-                () = engine.cancel.cancelled() => return Err(Engine::cancelled()),
-                Some(done) = self.tasks.join_next() => self.settle(done, summary)?,
-                permit = &mut permit => break permit,
-            }
-        };
+                Leave::Stream(engine.budget.permit(transfer.bytes()).await)
+            };
+            Ready { transfer, permit }
+        })
+    }
+
+    /// Sets a transfer going.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns transfers")]
+    fn start(&mut self, ready: Ready<P>) {
         let engine = self.engine.clone();
         self.tasks.spawn(async move {
-            let _permit = permit;
+            let Ready { transfer, permit } = ready;
             let work = async {
                 tokio::select! {
                     biased;
                     // An upload in parts notices by itself, because it has something to give back.
-                    () = engine.cancel.cancelled(), if !large => Err(Engine::cancelled()),
+                    () = engine.cancel.cancelled(), if matches!(permit, Leave::Stream(_)) => Err(Engine::cancelled()),
                     outcome = perform(&engine, &transfer) => outcome,
                 }
             };
@@ -225,9 +266,8 @@ impl<P: Phase> Run<P> {
             let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Internal, format!("copy {:?}", transfer.key())).because("snapferry panicked"))
             });
-            Settled { key: transfer.key().clone(), bytes, outcome }
+            Settled { key: transfer.key().clone(), bytes: transfer.bytes(), outcome }
         });
-        Ok(())
     }
 
     fn settle(&mut self, done: Result<Settled, JoinError>, summary: &mut Summary) -> Result<()> {
@@ -257,6 +297,8 @@ impl<P: Phase> Run<P> {
         );
         self.failures_in_a_row = if of_the_place { self.failures_in_a_row + 1 } else { 0 };
         if self.failures_in_a_row >= IN_A_ROW {
+            // What is still under way would only fail too, slowly.
+            self.engine.cancel.cancel();
             return Err(error.while_doing("go on: the last objects all failed"));
         }
         Ok(())

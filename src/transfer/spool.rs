@@ -1,11 +1,15 @@
-//! A list that may grow as long as it likes: the first entries in memory, the others in a temporary file.
+//! A queue that may grow as long as it likes: the first entries in memory, the others in temporary files.
 //!
-//! Metadata is found while data is still being copied and must wait; there may be a hundred million entries of it. The file
-//! has no name (it is gone with the process, however that ends) and holds keys, never contents or secrets.
+//! Planning runs ahead of copying, and metadata waits until all data is there; there may be a hundred million entries of either.
+//!
+//! 1. Entries are pushed to memory while memory has room and nothing waits in a file, else to the back file.
+//! 2. They are popped from memory, then from the front file; when that is used up, the back file becomes the front file.
+//!
+//! The files have no name (they are gone with the process, however that ends) and hold keys, never contents or secrets.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
-use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,18 +19,19 @@ use crate::error::{Error, ErrorKind, Result};
 /// Entries kept in memory: about 5 MB of transfers.
 const IN_MEMORY: usize = 20_000;
 
-/// A list in the order of its pushes.
+/// A queue in the order of its pushes.
 #[derive(Debug)]
 pub struct Spool<T> {
-    memory: Vec<T>,
-    file: Option<BufWriter<File>>,
+    memory: VecDeque<T>,
+    front: Option<BufReader<File>>,
+    back: Option<BufWriter<File>>,
     length: u64,
     limit: usize,
 }
 
 impl<T> Default for Spool<T> {
     fn default() -> Self {
-        Self { memory: Vec::new(), file: None, length: 0, limit: IN_MEMORY }
+        Self { memory: VecDeque::new(), front: None, back: None, length: 0, limit: IN_MEMORY }
     }
 }
 
@@ -34,16 +39,38 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// Appends an entry. Buffered writing of some hundred bytes: short enough to do on an async thread.
     pub fn push(&mut self, entry: T) -> Result<()> {
         self.length += 1;
-        if self.memory.len() < self.limit {
-            self.memory.push(entry);
+        if self.memory.len() < self.limit && self.front.is_none() && self.back.is_none() {
+            self.memory.push_back(entry);
             return Ok(());
         }
-        if self.file.is_none() {
-            self.file = Some(BufWriter::new(tempfile::tempfile().map_err(failed)?));
+        if self.back.is_none() {
+            self.back = Some(BufWriter::new(tempfile::tempfile().map_err(failed)?));
         }
-        let file = self.file.as_mut().expect("it was just made");
-        serde_json::to_writer(&mut *file, &entry).map_err(|error| failed(error.into()))?;
-        file.write_all(b"\n").map_err(failed)
+        let back = self.back.as_mut().expect("it was just made");
+        serde_json::to_writer(&mut *back, &entry).map_err(|error| failed(error.into()))?;
+        back.write_all(b"\n").map_err(failed)
+    }
+
+    /// Takes the first entry.
+    pub fn pop(&mut self) -> Result<Option<T>> {
+        if let Some(entry) = self.memory.pop_front() {
+            self.length -= 1;
+            return Ok(Some(entry));
+        }
+        loop {
+            if let Some(front) = &mut self.front {
+                let mut line = String::new();
+                if front.read_line(&mut line).map_err(failed)? > 0 {
+                    self.length -= 1;
+                    return serde_json::from_str(&line).map(Some).map_err(|error| failed(error.into()));
+                }
+                self.front = None;
+            }
+            let Some(back) = self.back.take() else { return Ok(None) };
+            let mut file = back.into_inner().map_err(|error| failed(error.into_error()))?;
+            file.rewind().map_err(failed)?;
+            self.front = Some(BufReader::new(file));
+        }
     }
 
     /// How many entries it has.
@@ -59,40 +86,8 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
     }
 
     /// All entries, in order.
-    pub fn into_entries(self) -> Result<Entries<T>> {
-        let file = match self.file {
-            None => None,
-            Some(file) => {
-                let mut file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-                file.rewind().map_err(failed)?;
-                Some(BufReader::new(file))
-            }
-        };
-        Ok(Entries { memory: self.memory.into_iter(), file, entry: PhantomData })
-    }
-}
-
-/// The entries of a [`Spool`], read back.
-#[derive(Debug)]
-pub struct Entries<T> {
-    memory: std::vec::IntoIter<T>,
-    file: Option<BufReader<File>>,
-    entry: PhantomData<T>,
-}
-
-impl<T: DeserializeOwned> Iterator for Entries<T> {
-    type Item = Result<T>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(entry) = self.memory.next() {
-            return Some(Ok(entry));
-        }
-        let mut line = String::new();
-        match self.file.as_mut()?.read_line(&mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(serde_json::from_str(&line).map_err(|error| failed(error.into()))),
-            Err(error) => Some(Err(failed(error))),
-        }
+    pub fn into_entries(mut self) -> impl Iterator<Item = Result<T>> {
+        std::iter::from_fn(move || self.pop().transpose())
     }
 }
 
@@ -104,16 +99,27 @@ fn failed(error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn entries_come_back_in_order_from_memory_and_file() {
-        let mut spool = Spool { limit: 3, ..Spool::default() };
-        for number in 0..10u32 {
-            spool.push(number).expect("room");
+    proptest! {
+        #[test]
+        fn entries_come_out_in_the_order_they_went_in(pushes in vec(any::<bool>(), 0..200), limit in 0..6usize) {
+            let mut spool = Spool { limit, ..Spool::default() };
+            let mut model = VecDeque::new();
+            for (number, push) in pushes.into_iter().enumerate() {
+                if push {
+                    spool.push(number).expect("room");
+                    model.push_back(number);
+                } else {
+                    prop_assert_eq!(spool.pop().expect("readable"), model.pop_front());
+                }
+                prop_assert_eq!(spool.len(), model.len() as u64);
+            }
+            let rest: Result<Vec<usize>> = spool.into_entries().collect();
+            prop_assert_eq!(rest.expect("readable"), Vec::from(model));
         }
-        assert_eq!(spool.len(), 10);
-        let back: Result<Vec<u32>> = spool.into_entries().expect("readable").collect();
-        assert_eq!(back.expect("readable"), (0..10).collect::<Vec<_>>());
     }
 }
