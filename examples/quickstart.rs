@@ -4,14 +4,17 @@
 //! `cargo run --release --example quickstart`
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -30,62 +33,54 @@ async fn main() -> Outcome<ExitCode> {
     unpack(STORY, &root.join("source/es"))?;
     unpack(TIMES[0], &root.join("growing/es"))?;
     let port = serve(&root).await?;
-    let program = Program::find(port)?;
+    let program = Program::new(scratch.path(), port)?;
 
     say("A repository that Elasticsearch 8.12.2 wrote lies in the bucket `source`. What would a copy do?");
-    program.run(&["plan", "source/es", "target/es"])?;
+    program.run(&["plan", "source/es", "target/es"]).await?;
     say("Copy it: data first, then metadata, the root last, only if the source has not moved meanwhile.");
-    program.run(&["sync", "source/es", "target/es"])?;
+    program.run(&["sync", "source/es", "target/es"]).await?;
     must(tree(&root.join("source/es"))? == tree(&root.join("target/es"))?, "the copy equals the source")?;
     say("Again: everything is there, so nothing is copied.");
-    program.run(&["sync", "source/es", "target/es"])?;
+    program.run(&["sync", "source/es", "target/es"]).await?;
 
     say("A second repository, copied once …");
-    program.run(&["sync", "growing/es", "following/es"])?;
+    program.run(&["sync", "growing/es", "following/es"]).await?;
     say("… and then the cluster deletes a snapshot and takes another. Only what is new travels.");
     std::fs::remove_dir_all(root.join("growing/es"))?;
     unpack(TIMES[1], &root.join("growing/es"))?;
-    program.run(&["sync", "growing/es", "following/es"])?;
+    program.run(&["sync", "growing/es", "following/es"]).await?;
     let (source, copy) = (tree(&root.join("growing/es"))?, tree(&root.join("following/es"))?);
     must(source.iter().all(|file| copy.contains(file)), "every file of the source is in the copy")?;
     say("The target still holds what the source deleted: snapferry deletes nothing by default.");
-    program.run(&["plan", "growing/es", "following/es"])?;
+    program.run(&["plan", "growing/es", "following/es"]).await?;
     say("Next: `examples/migrate.sh` does the whole migration between two real clusters.");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The `snapferry` program beside this example, with the two buckets as stores of its configuration.
+/// `snapferry`, with a configuration in which each bucket is a store.
 struct Program {
-    path: std::path::PathBuf,
-    environment: Vec<(OsString, OsString)>,
+    configuration: PathBuf,
 }
 
 impl Program {
-    fn find(port: u16) -> Outcome<Self> {
-        let here = std::env::current_exe()?;
-        let folder = here.parent().and_then(Path::parent).ok_or("the example lies in no folder")?;
-        let path = folder.join("snapferry");
-        let profile = if folder.ends_with("release") { "--release" } else { "--profile=dev" };
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "snapferry", profile]).status()?;
-        must(built.success(), "snapferry builds")?;
-        let mut environment = Vec::new();
+    fn new(scratch: &Path, port: u16) -> Outcome<Self> {
+        let configuration = scratch.join("snapferry.toml");
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&configuration)?;
         for name in ["source", "target", "growing", "following"] {
-            for (key, value) in [
-                ("URL", format!("s3://{name}")),
-                ("ENDPOINT", format!("http://127.0.0.1:{port}")),
-                ("ACCESS_KEY_ID", "quickstart".to_owned()),
-                ("SECRET_ACCESS_KEY", "quickstart-secret".to_owned()),
-            ] {
-                environment.push((format!("SNAPFERRY_STORE_{}_{key}", name.to_uppercase()).into(), value.into()));
-            }
+            writeln!(file, "[store.{name}]\nurl = \"s3://{name}\"\nendpoint = \"http://127.0.0.1:{port}\"")?;
+            writeln!(file, "access_key_id = \"quickstart\"\nsecret_access_key = \"quickstart-secret\"\n")?;
         }
-        Ok(Self { path, environment })
+        Ok(Self { configuration })
     }
 
-    fn run(&self, arguments: &[&str]) -> Outcome {
+    /// Runs a command as the program would, in this process.
+    async fn run(&self, arguments: &[&str]) -> Outcome {
         show(&format!("\n$ snapferry {}", arguments.join(" ")));
-        let ended = Command::new(&self.path).args(arguments).envs(self.environment.iter().cloned()).status()?;
-        must(ended.success(), "the command ends well")
+        let configuration = self.configuration.as_os_str().to_owned();
+        let words = ["snapferry".into(), "--config".into(), configuration];
+        let words = words.into_iter().chain(arguments.iter().map(OsString::from));
+        let ended = snapferry::cli::run(words, CancellationToken::new()).await;
+        must(ended == ExitCode::SUCCESS, "the command ends well")
     }
 }
 
