@@ -58,6 +58,7 @@ first=$!
 ES_S3=$minio_b "$engines/start-elasticsearch.sh" 8.12.2 "$work/es-b" >"$work/b"
 wait $first
 a=$(cat "$work/a") b=$(cat "$work/b")
+(umask 077 && : >"$SNAPFERRY_CONFIG") # it holds keys
 cat >"$SNAPFERRY_CONFIG" <<TOML
 [store.cloud-a]
 url = "s3://bucket-a/backup/movies"
