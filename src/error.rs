@@ -90,13 +90,22 @@ struct Inner {
     cause: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
     wait: Option<Duration>,
+    unreached: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// A failure to do `doing`, which completes the sentence "cannot …".
     pub fn new(kind: ErrorKind, doing: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, doing: doing.into(), cause: None, hint: None, wait: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            doing: doing.into(),
+            cause: None,
+            hint: None,
+            wait: None,
+            unreached: false,
+            source: None,
+        }))
     }
 
     /// Says why, in the user's words.
@@ -124,6 +133,13 @@ impl Error {
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         self.0.wait = Some(wait);
+        self
+    }
+
+    /// No connection came up: not a byte of the request left this machine.
+    #[must_use]
+    pub fn unreached(mut self) -> Self {
+        self.0.unreached = true;
         self
     }
 
@@ -180,6 +196,12 @@ impl Error {
         self.0.wait
     }
 
+    /// Whether nothing of the request left this machine.
+    #[must_use]
+    pub fn never_sent(&self) -> bool {
+        self.0.unreached
+    }
+
     /// Whether and how to try again; decided by the kind alone.
     #[must_use]
     pub fn retry(&self) -> Retry {
@@ -201,6 +223,7 @@ impl Error {
             cause: self.cause().map(Into::into),
             hint: inner.hint.clone(),
             wait: inner.wait,
+            unreached: inner.unreached,
             source: None,
         }))
     }

@@ -261,3 +261,34 @@ async fn a_root_is_held_back_when_a_filter_leaves_out_what_it_names() {
     assert_eq!(report.root, Some(RootState::HeldBack));
     assert_eq!(newest_root(&target.contents()), None);
 }
+
+/// A target that acknowledges the first `times` puts of data blobs and keeps none of them.
+fn forgetful(target: &MemoryStore, times: u32) -> Faulty {
+    let left = AtomicU32::new(times);
+    Faulty::new(Arc::new(target.clone()), move |operation, name, _| {
+        let hit = operation == Operation::Put && name.contains("/__");
+        let forget = hit && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        forget.then_some(Fault::Forget)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_target_acknowledged_and_lost_is_copied_again_before_the_root() {
+    let scratch = scratch();
+    let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
+    let target = MemoryStore::default();
+    let report = sync(Arc::new(source.clone()), Arc::new(forgetful(&target, 2)), &quick()).await;
+    assert!(report.error.is_none(), "{:?}", report.error);
+    assert_eq!(report.rounds, 2);
+    assert_eq!(target.contents(), source.contents());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_keeps_losing_is_never_published() {
+    let scratch = scratch();
+    let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
+    let target = MemoryStore::default();
+    let report = sync(Arc::new(source), Arc::new(forgetful(&target, u32::MAX)), &quick()).await;
+    assert_eq!(report.error.expect("it gives up").kind(), ErrorKind::Corrupt);
+    assert_eq!(newest_root(&target.contents()), None, "no root is at the target");
+}

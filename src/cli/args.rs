@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -119,7 +119,7 @@ fn since(text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let date: Date = text.parse().map_err(|_| invalid("it is neither a date nor a number"))?;
+    let date: DateTime = text.parse().map_err(|_| invalid("it is neither a date nor a number"))?;
     let time = date.to_zoned(TimeZone::UTC).map_err(|_| invalid("no time lies so far off"))?.timestamp();
     notes.push(format!("`--since {text}` is read as {time}"));
     Ok(time)
@@ -135,6 +135,7 @@ fn keys_from(path: &std::path::Path) -> Result<KeyList> {
     let text =
         std::fs::read_to_string(path).map_err(|error| Error::new(ErrorKind::Invalid, doing()).from_source(error))?;
     let mut keys = Vec::new();
+    let text = text.trim_start_matches('\u{feff}');
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
         let key = if line.starts_with('{') {
             serde_json::from_str::<Line>(line).map(|line| line.key).map_err(|error| {
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!(read("1519786844"), ("2018-02-28T03:00:44Z".to_owned(), 1));
         assert_eq!(read("1519786844591"), ("2018-02-28T03:00:44.591Z".to_owned(), 1));
         assert_eq!(read("2018-02-28"), ("2018-02-28T00:00:00Z".to_owned(), 1));
+        assert_eq!(read("2018-02-28T10:20:30"), ("2018-02-28T10:20:30Z".to_owned(), 1));
         assert_eq!(read("2018-02-28T05:00:44+02:00"), ("2018-02-28T03:00:44Z".to_owned(), 0));
     }
 

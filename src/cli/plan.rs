@@ -16,7 +16,7 @@ use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
-use crate::ops::sync::{PlanReport, PlannedCopy, Sized, plan};
+use crate::ops::plan::{PlanReport, PlannedCopy, Sized, run};
 use crate::transfer::{Spool, Totals};
 
 /// Show what a sync would do, without doing it
@@ -41,7 +41,7 @@ impl Args {
 pub(super) async fn show(session: &Session, ends: &Ends, copying: &Copying) -> Result<Outcome> {
     let (from, to, options) = prepare(session, ends, copying).await?;
     let begun = Instant::now();
-    let report = plan(&from, &to, &options, session.output.clone(), session.cancel.clone()).await?;
+    let report = run(&from, &to, &options, session.output.clone(), session.cancel.clone()).await?;
     session.output.end_progress();
     let document = PlanDocument::new(&from, &to, report, begun.elapsed())?;
     if session.output.is_json() {

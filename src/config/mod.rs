@@ -5,6 +5,7 @@
 mod keys;
 mod raw;
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -348,18 +349,23 @@ fn cluster(name: &str, section: &Section) -> Result<Cluster> {
     Ok(Cluster { url, auth, ca_bundle: section.text("ca_bundle").map(PathBuf::from) })
 }
 
+/// No key, password or token is longer; what is longer is another file.
+const LARGEST_SECRET: u64 = 64 * 1024;
+
 /// A secret, written in place or read from the file that `…_file` names, without the line break at its end.
 fn secret(name: &str, section: &Section, key: &str) -> Result<Option<Secret>> {
     if let Some(text) = section.text(key) {
         return Ok(Some(Secret::new(text)));
     }
-    let file = format!("{key}_file");
-    let Some(path) = section.text(&file) else { return Ok(None) };
-    let cannot = |cause: String| wrong(section, &file, &format!("`{file}` of `{name}` names `{path}`: {cause}"));
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-    let text = zeroize::Zeroizing::new(text);
+    let key_file = format!("{key}_file");
+    let Some(path) = section.text(&key_file) else { return Ok(None) };
+    let cannot =
+        |cause: String| wrong(section, &key_file, &format!("`{key_file}` of `{name}` names `{path}`: {cause}"));
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let file = std::fs::File::open(path).map_err(|error| cannot(error.to_string()))?;
+    file.take(LARGEST_SECRET).read_to_string(&mut text).map_err(|error| cannot(error.to_string()))?;
     let bare = text.trim_end_matches(['\n', '\r']);
-    if bare.is_empty() || bare.contains('\n') {
+    if bare.is_empty() || bare.contains(['\n', '\0']) {
         return Err(cannot("it must hold the secret on one line and nothing else".to_owned()));
     }
     Ok(Some(Secret::new(bare)))

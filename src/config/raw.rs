@@ -91,10 +91,13 @@ impl Raw {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let doing = || format!("read the configuration `{}`", path.display());
         let cannot = |error: std::io::Error| Error::new(ErrorKind::Invalid, doing()).from_source(error);
-        let size = std::fs::metadata(path).map_err(cannot)?.len();
-        if size > LARGEST {
+        let found = std::fs::metadata(path).map_err(cannot)?;
+        if !found.is_file() {
+            return Err(Error::new(ErrorKind::Invalid, doing()).because("it is no regular file"));
+        }
+        if found.len() > LARGEST {
             return Err(Error::new(ErrorKind::Invalid, doing())
-                .because(format!("it has {size} bytes; a configuration has at most 1 MiB")));
+                .because(format!("it has {} bytes; a configuration has at most 1 MiB", found.len())));
         }
         let text = std::fs::read_to_string(path).map_err(cannot)?;
         let mut raw = Self::parse(path, text.trim_start_matches('\u{feff}'))?;

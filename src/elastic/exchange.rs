@@ -175,7 +175,7 @@ fn base(url: &str) -> Result<String> {
 /// A failure below HTTP. One that is not worth another try (an untrusted certificate) was also never delivered.
 fn broken(error: Error, doing: String) -> Refusal {
     let transient = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-    let fate = match (transient, wire::never_sent(&error)) {
+    let fate = match (transient, error.never_sent()) {
         (false, _) => Fate::Refused,
         (true, true) => Fate::NotDone,
         (true, false) => Fate::Unknown,

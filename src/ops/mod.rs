@@ -1,6 +1,6 @@
 //! The use cases, one file each. They print nothing and know no flags: options in, events on the way, a result out.
 //!
-//! - [`sync`]: copy what the target lacks, and plan without copying
+//! - [`sync`]: copy what the target lacks; [`plan`]: what that would be
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
 //! - [`migrate`]: sync, register, restore, compare
@@ -9,6 +9,7 @@ pub mod compare;
 mod end;
 pub mod keys;
 pub mod migrate;
+pub mod plan;
 pub mod repository;
 pub mod restore;
 pub mod snapshot;

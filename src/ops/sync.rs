@@ -3,15 +3,17 @@
 //! 1. The source is looked at: a repository has an `index-<N>` at its root.
 //! 2. A repository is pinned at its newest generation and its target checked; a plain place is not.
 //! 3. Both sides are listed and joined; data is copied meanwhile, then metadata.
-//! 4. The fence: the source's newest generation is still the pinned one. Otherwise the next round begins at 1; what was copied
+//! 4. The target is listed once more: what it acknowledged must be there.
+//! 5. The fence: the source's newest generation is still the pinned one. Otherwise the next round begins at 1; what was copied
 //!    stays copied.
-//! 5. The root is published.
+//! 6. The root is published.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::end::End;
@@ -20,10 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 use crate::repo;
 use crate::store::wrap::Retry;
-use crate::store::{Key, ListOptions, ObjectStore, Pages};
+use crate::store::{ListOptions, ObjectStore, Pages};
 use crate::transfer::{
-    self, CopyPlan, Data, Engine, Fence, Flat, Held, Layout, NoPin, Pin, Raised, Rules, Run, Spool, Step, Stop,
-    Summary, Totals,
+    self, CopyPlan, Data, Engine, Fence, Flat, Held, Layout, NoPin, Pin, Raised, Rules, Run, Stop, Summary,
 };
 
 /// How a source is looked at.
@@ -104,106 +105,20 @@ pub async fn run(
     report
 }
 
-/// An entry of a plan.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedCopy {
-    /// Which object.
-    pub key: Key,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// When: `data`, `metadata` or `root`.
-    pub phase: String,
-    /// Why: `missing`, `size`, `time`, `always` or `content`.
-    pub reason: String,
-}
-
-/// An object with its length.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Sized {
-    /// Which object.
-    pub key: Key,
-    /// Its length in bytes.
-    pub bytes: u64,
-}
-
-/// What a sync would do.
-#[derive(Debug, Default)]
-pub struct PlanReport {
-    /// `repository` or `plain`.
-    pub mode: &'static str,
-    /// The generation that would be published.
-    pub generation: Option<u64>,
-    /// What would be copied, in the order of the phases' planning.
-    pub copy: Spool<PlannedCopy>,
-    /// Its totals.
-    pub copied: Totals,
-    /// What would be refused: other content lies under the name of a data blob.
-    pub refuse: Spool<Sized>,
-    /// What only the target has.
-    pub extra: Spool<Sized>,
-    /// Skips and extras, counted.
-    pub summary: Summary,
-}
-
-/// Finds out what a sync would do. Sends only reading requests.
-pub async fn plan(
-    from: &End,
-    to: &End,
-    options: &Options,
-    reporter: Arc<dyn Reporter>,
-    cancel: CancellationToken,
-) -> Result<PlanReport> {
-    let sync = Sync { from, to, options, reporter, cancel };
-    let mut round = sync.prepare().await?;
-    let mut report = PlanReport { mode: round.mode, generation: round.pin.generation(), ..PlanReport::default() };
-    loop {
-        let step = tokio::select! {
-            biased;
-            () = sync.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "plan").because("a signal asked to stop")),
-            step = round.plan.next() => step?,
-        };
-        let Some(step) = step else { break };
-        note(&mut report, step)?;
-    }
-    round.must_have_found(from)?;
-    Ok(report)
-}
-
-fn note(report: &mut PlanReport, step: Step) -> Result<()> {
-    let planned = match step {
-        Step::Copy(transfer) if transfer.is_refused() => {
-            return report.refuse.push(Sized { key: transfer.key().clone(), bytes: transfer.bytes() });
-        }
-        Step::Copy(transfer) => (transfer.key().clone(), transfer.bytes(), transfer.phase(), transfer.reason()),
-        Step::Later { key, bytes, phase, reason } => (key, bytes, phase, reason),
-        Step::Skip { bytes, reason, .. } => {
-            report.summary.skip(bytes, reason);
-            return Ok(());
-        }
-        Step::Extra(meta) => {
-            report.summary.extra.add(meta.size);
-            return report.extra.push(Sized { key: meta.key, bytes: meta.size });
-        }
-    };
-    let (key, bytes, phase, reason) = planned;
-    report.copied.add(bytes);
-    report.copy.push(PlannedCopy { key, bytes, phase: phase.to_owned(), reason: reason.word().to_owned() })
-}
-
 /// What all rounds of one run share.
-struct Sync<'a> {
-    from: &'a End,
-    to: &'a End,
-    options: &'a Options,
-    reporter: Arc<dyn Reporter>,
-    cancel: CancellationToken,
+pub(super) struct Sync<'a> {
+    pub(super) from: &'a End,
+    pub(super) to: &'a End,
+    pub(super) options: &'a Options,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) cancel: CancellationToken,
 }
 
 /// One round: a pin and the plan made from it.
-struct Round {
-    mode: &'static str,
-    pin: Box<dyn Pin>,
-    plan: CopyPlan,
+pub(super) struct Round {
+    pub(super) mode: &'static str,
+    pub(super) pin: Box<dyn Pin>,
+    pub(super) plan: CopyPlan,
     /// How many objects the source listed.
     found: Arc<AtomicU64>,
     /// Listed keys that the source does not have.
@@ -213,17 +128,36 @@ struct Round {
 /// How a round ended that did not fail.
 enum Ended {
     Done,
-    Moved { from: u64, to: u64 },
+    Moved {
+        from: u64,
+        to: u64,
+    },
+    /// The target does not list what it acknowledged.
+    Lost,
 }
+
+/// The waits between looks at a target that does not yet list what was written: some list a little late.
+const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Sync<'_> {
     async fn rounds(&self, report: &mut Report) -> Result<()> {
+        let mut lost = 0;
         for _ in 0..=self.options.replans {
             report.rounds += 1;
             report.summary.begin_round();
             match self.round(report).await? {
                 Ended::Done => return Ok(()),
                 Ended::Moved { from, to } => self.reporter.report(&Event::Replanned { from, to }),
+                Ended::Lost if lost == 1 => {
+                    return Err(Error::new(ErrorKind::Corrupt, format!("rely on `{}`", self.to.location))
+                        .because("it acknowledged objects and does not list them, twice in a row")
+                        .hint("nothing was published; `plan` names what is missing, and the fault is the store's"));
+                }
+                Ended::Lost => {
+                    lost += 1;
+                    let text = "the target does not list everything that it acknowledged: looking again at all of it";
+                    self.reporter.report(&Event::Warning(text));
+                }
             }
         }
         Err(Error::new(ErrorKind::SourceMoved, format!("publish generation {} at `{}`", report.generation.unwrap_or(0), self.to.location))
@@ -278,6 +212,9 @@ impl Sync<'_> {
             ));
             return Ok(Ended::Done);
         }
+        if round.pin.generation().is_some() && report.summary.copied.objects > 0 && !self.is_carried_out(round).await? {
+            return Ok(Ended::Lost);
+        }
         let fence = match Fence::raise(round.pin.as_ref()).await? {
             Raised::Fence(fence) => fence,
             Raised::Moved { now } => return Ok(Ended::Moved { from: report.generation.unwrap_or(0), to: now }),
@@ -288,7 +225,19 @@ impl Sync<'_> {
         Ok(Ended::Done)
     }
 
-    async fn prepare(&self) -> Result<Round> {
+    /// Before a root is published: does the target list everything that the plan leaves there?
+    async fn is_carried_out(&self, round: &Round) -> Result<bool> {
+        let to = self.patient(&self.to.store);
+        for wait in LOOKS {
+            tokio::time::sleep(wait).await;
+            if round.plan.is_carried_out(to.list(ListOptions::default())).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) async fn prepare(&self) -> Result<Round> {
         let from = self.patient(&self.from.store);
         let to = self.patient(&self.to.store);
         let repository = match self.options.mode {
@@ -348,7 +297,7 @@ impl Sync<'_> {
 
 impl Round {
     /// A source without a single object is a mistyped one: an empty copy would be no help to anybody.
-    fn must_have_found(&self, from: &End) -> Result<()> {
+    pub(super) fn must_have_found(&self, from: &End) -> Result<()> {
         if self.found.load(Ordering::Relaxed) > 0 {
             return Ok(());
         }

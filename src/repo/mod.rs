@@ -140,5 +140,10 @@ fn check_target(repository: &Repository, there: &PinnedRoot) -> Result<()> {
         ))
         .hint("a cluster wrote to the target: sync to an empty prefix, and register copies read-only"));
     }
+    if there.generation < generation
+        && let Some(snapshot) = repository.index.lacks(&index)
+    {
+        tracing::warn!(snapshot = %snapshot.name, "the target lists a snapshot that the source does not; the root to be published will not");
+    }
     Ok(())
 }

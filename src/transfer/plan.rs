@@ -6,6 +6,9 @@
 //! 4. At the end come the publications of the pin: root objects whose content is at hand and is compared byte by byte.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use futures::TryStreamExt as _;
 
 use super::compare::{Compare, Reason};
 use super::filter::Filter;
@@ -118,6 +121,24 @@ pub struct CopyPlan {
     /// Whether the target's root will change.
     publishes: bool,
     held_back: u64,
+    /// What the target's listing must come to when everything is copied.
+    expected: Tally,
+}
+
+/// A sum over keys and lengths that does not depend on their order: two listings with the same sum hold the same objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Tally {
+    objects: u64,
+    sum: u64,
+}
+
+impl Tally {
+    fn add(&mut self, key: &Key, size: u64) {
+        let mut hasher = DefaultHasher::new();
+        (key, size).hash(&mut hasher);
+        self.objects += 1;
+        self.sum = self.sum.wrapping_add(hasher.finish());
+    }
 }
 
 impl CopyPlan {
@@ -139,7 +160,22 @@ impl CopyPlan {
             publications: publications.iter().cloned().collect(),
             publishes: publications.iter().any(|publication| publication.there.as_ref() != Some(&publication.bytes)),
             held_back: 0,
+            expected: Tally::default(),
         }
+    }
+
+    /// Whether the target now lists what this plan leaves there, by key and length. Roots are left out: they are written later,
+    /// one by one, and read back.
+    pub async fn is_carried_out(&self, mut there: Pages) -> Result<bool> {
+        let mut found = Tally::default();
+        while let Some(page) = there.try_next().await? {
+            for meta in page {
+                if !is_root(self.layout.place(&meta.key)?) {
+                    found.add(&meta.key, meta.size);
+                }
+            }
+        }
+        Ok(found == self.expected)
     }
 
     /// The next decision; none after the last. Errors end the plan.
@@ -149,7 +185,12 @@ impl CopyPlan {
                 return Ok(self.publications.pop_front().map(publish));
             };
             let step = match pair {
-                Pair::Extra(there) => Some(Step::Extra(there)),
+                Pair::Extra(there) => {
+                    if !is_root(self.layout.place(&there.key)?) {
+                        self.expected.add(&there.key, there.size);
+                    }
+                    Some(Step::Extra(there))
+                }
                 Pair::Wanted(source) => self.decide(source, None)?,
                 Pair::Both(source, there) => self.decide(source, Some(&there))?,
             };
@@ -179,6 +220,19 @@ impl CopyPlan {
 
     fn decide(&mut self, source: ObjectMeta, there: Option<&ObjectMeta>) -> Result<Option<Step>> {
         let place = self.layout.place(&source.key)?;
+        let (key, size) = (source.key.clone(), source.size);
+        let step = self.place(place, source, there)?;
+        // What is copied has the source's length; what is skipped keeps what it has.
+        match (&step, there) {
+            _ if is_root(place) => {}
+            (Some(Step::Skip { .. }), Some(there)) => self.expected.add(&key, there.size),
+            (Some(Step::Skip { .. }), None) => {}
+            _ => self.expected.add(&key, size),
+        }
+        Ok(step)
+    }
+
+    fn place(&mut self, place: Place, source: ObjectMeta, there: Option<&ObjectMeta>) -> Result<Option<Step>> {
         if let Place::Skip(reason) = place {
             return Ok(Some(skip(source, reason)));
         }
@@ -243,6 +297,10 @@ impl CopyPlan {
             }
         }
     }
+}
+
+fn is_root(place: Place) -> bool {
+    matches!(place, Place::Root(_) | Place::Pinned)
 }
 
 fn skip(source: ObjectMeta, reason: &'static str) -> Step {

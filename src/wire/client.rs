@@ -109,12 +109,6 @@ impl Client {
     }
 }
 
-/// Whether `error` says that no connection came up, so that no byte of the request left this machine.
-#[must_use]
-pub fn never_sent(error: &Error) -> bool {
-    find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect)
-}
-
 /// Names what went wrong below HTTP.
 fn failure(host: &str, error: legacy::Error) -> Error {
     let doing = format!("reach `{host}`");
@@ -137,6 +131,7 @@ fn failure(host: &str, error: legacy::Error) -> Error {
         };
         return Error::new(ErrorKind::Unavailable, doing)
             .because(cause)
+            .unreached()
             .hint("check the endpoint's host and port, and that this machine may connect to it")
             .from_source(error);
     }

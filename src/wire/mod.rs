@@ -8,4 +8,4 @@ mod client;
 mod tls;
 
 pub use body::{BoxError, RequestBody, ResponseBody, empty, full};
-pub use client::{Client, Options, never_sent};
+pub use client::{Client, Options};

@@ -142,13 +142,15 @@ impl Progress {
             );
         }
         let rate = self.rate.at(self.moved);
+        // What was sent again after a failure is work, but no progress.
+        let moved = self.moved.min(self.planned.1);
         let at_least = if self.complete { "" } else { "at least " };
         let mut text = format!(
             "{}: {} of {at_least}{}, {} of {at_least}{}, {}/s",
             self.doing,
             grouped(self.done),
             Count(self.planned.0, "object"),
-            Bytes(self.moved),
+            Bytes(moved),
             Bytes(self.planned.1),
             Bytes(whole(rate)),
         );

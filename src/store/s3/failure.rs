@@ -62,14 +62,7 @@ impl Context<'_> {
         E: StdError + Send + Sync + 'static,
     {
         if let Some(inner) = ours(error) {
-            let mut told = self.error(inner.kind()).because(inner.to_string().trim_start_matches("cannot ").to_owned());
-            if let Some(cause) = inner.cause() {
-                told = self.error(inner.kind()).because(format!("cannot {}: {cause}", inner.doing()));
-            }
-            return match inner.advice() {
-                Some(advice) => told.hint(advice.to_owned()),
-                None => told,
-            };
+            return inner.duplicate().while_doing(self.sentence());
         }
         let text = chain(error);
         if text.contains("credential") {
@@ -93,6 +86,10 @@ impl Context<'_> {
         let mut error = self.error(kind).because(cause);
         if let Some(hint) = hint {
             error = error.hint(hint);
+        } else if code.is_none() && (300..500).contains(&status) && status != 404 {
+            error = error.hint(
+                "the answer names no S3 error: check that `endpoint` is an S3 endpoint and not a console or a proxy",
+            );
         }
         match header("retry-after").and_then(|text| text.parse::<u64>().ok()) {
             Some(seconds) => error.after(Duration::from_secs(seconds.min(60))),

@@ -3,6 +3,7 @@
 //! The SDK signs, encodes and parses. It does not retry (contract 10), does not compute checksums of its own ("when required"),
 //! and sends everything through [`crate::wire`]. How it is set up is in [`open`], what its errors mean in [`failure`].
 
+mod document;
 mod failure;
 mod open;
 mod transport;
@@ -142,7 +143,7 @@ impl ObjectStore for S3Store {
 
     fn list(&self, options: ListOptions) -> Pages {
         let store = self.clone();
-        let first = Some(Page { token: None, options });
+        let first = Some(Page { token: None, options, empty: 0 });
         stream::unfold(first, move |page| {
             let store = store.clone();
             async move {
@@ -174,13 +175,18 @@ impl ObjectStore for S3Store {
 struct Page {
     token: Option<String>,
     options: ListOptions,
+    /// How many pages without a key came before it.
+    empty: u32,
 }
+
+/// A listing may skip over what was deleted, a page at a time, but not for ever.
+const EMPTY_PAGES: u32 = 100;
 
 impl S3Store {
     async fn page(&self, page: Page) -> Result<(Vec<ObjectMeta>, Option<Page>)> {
         self.meter.count(RequestKind::List);
         let context = self.context("list", None);
-        let Page { token, options } = page;
+        let Page { token, options, empty } = page;
         let mut request = self.bucket.client.list_objects_v2().bucket(self.name()).max_keys(PAGE);
         // Keys with characters that XML cannot hold arrive whole only in this encoding.
         request = request.encoding_type(EncodingType::Url);
@@ -192,9 +198,15 @@ impl S3Store {
         };
         let answer = request.send().await.map_err(|error| context.failure(&error))?;
         let objects = self.objects(&context, &answer)?;
+        let empty = if objects.is_empty() { empty + 1 } else { 0 };
         let next = match (answer.is_truncated(), answer.next_continuation_token()) {
-            (Some(true), Some(next)) if Some(next) != token.as_deref() => {
-                Some(Page { token: Some(next.to_owned()), options })
+            (Some(true), Some(next)) if Some(next) != token.as_deref() && empty < EMPTY_PAGES => {
+                Some(Page { token: Some(next.to_owned()), options, empty })
+            }
+            (Some(true), Some(_)) if empty >= EMPTY_PAGES => {
+                return Err(context.error(ErrorKind::Invalid).because(format!(
+                    "the listing does not advance: {empty} pages without a key came one after the other"
+                )));
             }
             (Some(true), _) => {
                 return Err(context

@@ -13,6 +13,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::document;
 use crate::error::{Error, ErrorKind};
 use crate::wire;
 
@@ -31,8 +32,14 @@ impl HttpConnector for Transport {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let root = document::expected(&request);
             let response = client.send(request).await.map_err(connector_error)?;
-            let response = response.map(SdkBody::from_body_1_x);
+            let response = match root {
+                Some(root) if response.status().is_success() => {
+                    document::read(response, root).await.map_err(connector_error)?
+                }
+                _ => response.map(SdkBody::from_body_1_x),
+            };
             HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

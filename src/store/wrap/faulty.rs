@@ -33,6 +33,8 @@ pub enum Fault {
     Fail(ErrorKind),
     /// It is carried out, and then its answer is lost.
     Lost,
+    /// A put is acknowledged and not carried out.
+    Forget,
     /// A body read breaks with an error after this many bytes.
     Break(u64),
     /// A body read ends early after this many bytes, without an error.
@@ -121,6 +123,11 @@ impl ObjectStore for Faulty {
 
     async fn put(&self, key: &Key, body: Body) -> Result<PutResult> {
         let fault = self.ask(Operation::Put, key.as_str())?;
+        if fault == Some(Fault::Forget) {
+            let length = body.length;
+            body.collect(length).await?;
+            return Ok(PutResult::default());
+        }
         let done = self.inner.put(key, body).await?;
         answer(fault, Operation::Put, key.as_str(), done)
     }

@@ -24,6 +24,9 @@ use crate::store::{
 pub struct Policy {
     /// Tries in all, at least 1.
     pub attempts: u32,
+    /// Tries in all while no connection comes up: fewer, until the place has answered once, so that an endpoint that is mistyped
+    /// is named within a few seconds.
+    pub unreached: u32,
     /// The longest first wait; it doubles with each further try.
     pub first: Duration,
     /// The longest wait.
@@ -33,15 +36,15 @@ pub struct Policy {
 impl Default for Policy {
     /// Ten tries that outlast about 40 s of trouble: a provider's short storm, a failing-over load balancer.
     fn default() -> Self {
-        Self { attempts: 10, first: Duration::from_millis(200), longest: Duration::from_secs(10) }
+        Self { attempts: 10, unreached: 10, first: Duration::from_millis(200), longest: Duration::from_secs(10) }
     }
 }
 
 impl Policy {
-    /// For the first request to a place: an endpoint that is mistyped shall be named within a few seconds.
-    #[must_use]
-    pub fn first_contact() -> Self {
-        Self { attempts: 4, first: Duration::from_millis(200), longest: Duration::from_secs(1) }
+    /// Whether a try may follow the `number`th, which failed so.
+    fn allows(&self, number: u32, error: &Error) -> bool {
+        let most = if error.never_sent() { self.attempts.min(self.unreached) } else { self.attempts };
+        error.retry() == Answer::Backoff && number < most
     }
 
     /// The wait before try `number` (from 2): what the remote asked for, or half to all of the doubled wait, at random.
@@ -72,15 +75,18 @@ where
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        number += 1;
-        if error.retry() != Answer::Backoff || number > policy.attempts {
+        if !policy.allows(number, &error) {
             return Err(error);
         }
+        number += 1;
         let wait = policy.wait(number, &error);
         reporter.report(&Event::Retried { error: &error, wait });
         tokio::time::sleep(wait).await;
     }
 }
+
+/// Tries of the first request while no connection comes up; about a second and a half.
+const FIRST_CONTACT: u32 = 4;
 
 /// A store that tries again what can be repeated.
 #[derive(Clone)]
@@ -100,9 +106,8 @@ impl Retry {
     }
 
     fn policy(&self) -> Policy {
-        let first = Policy::first_contact();
-        let known = self.answered.load(Ordering::Relaxed) || self.policy.attempts < first.attempts;
-        if known { self.policy } else { first }
+        let known = self.answered.load(Ordering::Relaxed);
+        if known { self.policy } else { Policy { unreached: FIRST_CONTACT, ..self.policy } }
     }
 
     fn heard<T>(&self, answer: Result<T>) -> Result<T> {
@@ -185,7 +190,7 @@ impl Listing {
                 Err(error) => {
                     self.failures += 1;
                     let policy = self.store.policy();
-                    if error.retry() != Answer::Backoff || self.failures >= policy.attempts {
+                    if !policy.allows(self.failures, &error) {
                         return Some(Err(error));
                     }
                     let wait = policy.wait(self.failures + 1, &error);
