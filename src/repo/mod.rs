@@ -1,6 +1,6 @@
 //! The snapshot repository format of Elasticsearch and OpenSearch, as far as it is needed to copy one safely.
 //!
-//! [`detect`] says whether a location is a repository, [`pin`] takes hold of its newest generation beside a target, and
+//! [`detect`] says whether a location is a repository, [`pin()`] takes hold of its newest generation beside a target, and
 //! [`Order`] tells `transfer` which key may move when. What a key is comes from its name alone ([`kind`]); of the contents only
 //! the root is read.
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 
-use crate::error::{Error, Result, Retry as Answer};
+use crate::error::{Error, ErrorKind, Result, Retry as Answer};
 use crate::event::{Event, Reporter};
 use crate::store::{
     Body, Capability, GetOptions, GetResult, Key, ListOptions, MultipartUpload, ObjectMeta, ObjectStore, Pages,
@@ -43,7 +43,11 @@ impl Default for Policy {
 impl Policy {
     /// Whether a try may follow the `number`th, which failed so.
     fn allows(&self, number: u32, error: &Error) -> bool {
-        let most = if error.never_sent() { self.attempts.min(self.unreached) } else { self.attempts };
+        let most = match error.kind() {
+            _ if error.never_sent() => self.attempts.min(self.unreached),
+            ErrorKind::Corrupt => self.attempts.min(CORRUPT),
+            _ => self.attempts,
+        };
         error.retry() == Answer::Backoff && number < most
     }
 
@@ -84,6 +88,9 @@ where
         tokio::time::sleep(wait).await;
     }
 }
+
+/// Tries for an answer that is damaged: a bad moment on the way passes, a server that sends such answers does not.
+const CORRUPT: u32 = 4;
 
 /// Tries of the first request while no connection comes up; about a second and a half.
 const FIRST_CONTACT: u32 = 4;
@@ -206,7 +213,6 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::event::Silent;
 
     fn quick() -> Policy {
