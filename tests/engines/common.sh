@@ -14,7 +14,7 @@ AS_ENGINE=()
 if [ "$(id -u)" = 0 ]; then AS_ENGINE=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --no-new-privs); fi
 owned_by_engine() { [ "${#AS_ENGINE[@]}" = 0 ] || chown -R 65534:65534 "$1"; }
 
-# A cache below a closed home (/root is usually 0700) is out of reach of 'nobody'.
+# A cache below a closed home (root's usually is) is out of reach of 'nobody'.
 : "${SNAPFERRY_ENGINES_CACHE:=${XDG_CACHE_HOME:-${HOME:-/var}/.cache}/snapferry-engines}"
 mkdir -p "$SNAPFERRY_ENGINES_CACHE"
 if ! "${AS_ENGINE[@]}" test -x "$SNAPFERRY_ENGINES_CACHE"; then
