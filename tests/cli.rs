@@ -99,6 +99,8 @@ fn the_documents_have_the_fields_they_promise() {
     assert_eq!(sync["outcome"], "done");
     assert_eq!(sync["failed"]["list"], Value::Array(Vec::new()));
     assert_eq!(sync["requests"]["to"]["put"], tree(&source).len());
+    let read: Vec<&String> = sync["requests"]["from"].as_object().expect("counts").keys().collect();
+    assert_eq!(read, ["get", "list"], "nothing is ever written to the source");
 }
 
 #[test]
