@@ -288,7 +288,10 @@ async fn a_target_that_keeps_losing_is_never_published() {
     let scratch = scratch();
     let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
     let target = MemoryStore::default();
-    let report = sync(Arc::new(source), Arc::new(forgetful(&target, u32::MAX)), &quick()).await;
-    assert_eq!(report.error.expect("it gives up").kind(), ErrorKind::Corrupt);
-    assert_eq!(newest_root(&target.contents()), None, "no root is at the target");
+    for replans in [0, 3] {
+        let options = Options { replans, ..quick() };
+        let report = sync(Arc::new(source.clone()), Arc::new(forgetful(&target, u32::MAX)), &options).await;
+        assert_eq!(report.error.expect("it gives up").kind(), ErrorKind::Corrupt, "with {replans} further rounds");
+        assert_eq!(newest_root(&target.contents()), None, "no root is at the target");
+    }
 }

@@ -141,20 +141,16 @@ const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::
 
 impl Sync<'_> {
     async fn rounds(&self, report: &mut Report) -> Result<()> {
-        let mut lost = 0;
+        let mut lost = false;
         for _ in 0..=self.options.replans {
             report.rounds += 1;
             report.summary.begin_round();
             match self.round(report).await? {
                 Ended::Done => return Ok(()),
                 Ended::Moved { from, to } => self.reporter.report(&Event::Replanned { from, to }),
-                Ended::Lost if lost == 1 => {
-                    return Err(Error::new(ErrorKind::Corrupt, format!("rely on `{}`", self.to.location))
-                        .because("it acknowledged objects and does not list them, twice in a row")
-                        .hint("nothing was published; `plan` names what is missing, and the fault is the store's"));
-                }
+                Ended::Lost if lost || report.rounds > self.options.replans => return Err(self.unreliable()),
                 Ended::Lost => {
-                    lost += 1;
+                    lost = true;
                     let text = "the target does not list everything that it acknowledged: looking again at all of it";
                     self.reporter.report(&Event::Warning(text));
                 }
@@ -163,6 +159,12 @@ impl Sync<'_> {
         Err(Error::new(ErrorKind::SourceMoved, format!("publish generation {} at `{}`", report.generation.unwrap_or(0), self.to.location))
             .because(format!("the source moved on in each of {} rounds", report.rounds))
             .hint("nothing was published, what was copied stays copied: run again when no snapshot is being taken or deleted, or allow more rounds with `replans`"))
+    }
+
+    fn unreliable(&self) -> Error {
+        Error::new(ErrorKind::Corrupt, format!("rely on `{}`", self.to.location))
+            .because("it acknowledged objects and does not list them")
+            .hint("nothing was published; `plan` names what is missing, and the fault is the store's")
     }
 
     async fn round(&self, report: &mut Report) -> Result<Ended> {
