@@ -1,19 +1,15 @@
-//! Bodies on their way in and out, each with a clock that runs only while the peer keeps us waiting.
+//! Request bodies on their way out.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 
-use crate::error::{Error, ErrorKind};
+use super::clock::Meter;
 
 /// The error type of request bodies.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,42 +28,41 @@ pub fn full(bytes: impl Into<Bytes>) -> RequestBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// When the last frame of a request body was handed to the connection; shared by the body and the task that awaits the answer.
-#[derive(Debug, Clone)]
-pub(super) struct Progress(Arc<(Instant, AtomicU64)>);
+/// Frames without a byte that a source may send in a row. The connection would read them all without ever letting go of its thread.
+const MOST_EMPTY_FRAMES: u32 = 1024;
 
-impl Progress {
-    pub(super) fn new() -> Self {
-        Self(Arc::new((Instant::now(), AtomicU64::new(0))))
-    }
-
-    fn touch(&self) {
-        let (start, moved) = &*self.0;
-        moved.store(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Ends once nothing was sent for `limit`.
-    pub(super) async fn stalled(&self, limit: Duration) {
-        let (start, moved) = &*self.0;
-        loop {
-            let last = *start + Duration::from_millis(moved.load(Ordering::Relaxed));
-            if last.elapsed() >= limit {
-                return;
-            }
-            tokio::time::sleep_until(last + limit).await;
-        }
-    }
-}
-
-/// A request body that notes its progress.
+/// A request body that tells the connection's meter when it is the source which keeps us waiting.
 pub(super) struct Sent {
-    inner: RequestBody,
-    progress: Progress,
+    /// None if there is nothing to send, which spares most requests an allocation.
+    inner: Option<RequestBody>,
+    meter: Option<Arc<Meter>>,
+    empty_frames: u32,
 }
 
 impl Sent {
-    pub(super) fn new(inner: RequestBody, progress: Progress) -> Self {
-        Self { inner, progress }
+    pub(super) fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let inner = (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed_unsync());
+        Self { inner, meter: None, empty_frames: 0 }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self { inner: None, meter: None, empty_frames: 0 }
+    }
+
+    /// Names the connection that is about to read this body.
+    pub(super) fn attach(&mut self, meter: &Arc<Meter>) {
+        if self.inner.is_some() {
+            self.meter = Some(Arc::clone(meter));
+        }
+    }
+
+    fn source_waits(&self, waits: bool) {
+        if let Some(meter) = &self.meter {
+            meter.source_waits(waits);
+        }
     }
 }
 
@@ -76,68 +71,55 @@ impl Body for Sent {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        self.progress.touch();
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(cx);
+        this.source_waits(polled.is_pending());
+        let frame = ready!(polled);
+        let is_empty = matches!(&frame, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty));
+        this.empty_frames = if is_empty { this.empty_frames + 1 } else { 0 };
+        if this.empty_frames > MOST_EMPTY_FRAMES {
+            this.inner = None;
+            return Poll::Ready(Some(Err("the source of the body sends frames without bytes, without end".into())));
+        }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
-/// A response body that fails when the peer sends nothing for the time allowed.
-///
-/// The clock starts when a frame is asked for and not there, and stops when it comes: a reader that pauses is no stall.
-#[derive(Debug)]
-pub struct ResponseBody {
-    inner: Incoming,
-    limit: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl ResponseBody {
-    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
-        Self { inner, limit, waiting: None }
+impl Drop for Sent {
+    /// A body that is done with keeps nobody waiting.
+    fn drop(&mut self) {
+        self.source_waits(false);
     }
 }
 
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = Error;
+#[cfg(test)]
+mod tests {
+    use http_body_util::StreamBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.inner).poll_frame(cx) {
-            Poll::Ready(frame) => {
-                this.waiting = None;
-                Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+    use super::*;
+
+    #[tokio::test]
+    async fn endless_frames_without_bytes_end() {
+        let frames = futures::stream::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::new())));
+        let mut body = Sent::new(StreamBody::new(frames));
+        let mut frames = 0;
+        let error = loop {
+            match body.frame().await {
+                Some(Ok(_)) => frames += 1,
+                Some(Err(error)) => break error,
+                None => panic!("it has no end"),
             }
-            Poll::Pending => {
-                let limit = this.limit;
-                let sleep = this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                ready!(sleep.as_mut().poll(cx));
-                Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, "read the answer")
-                    .because(format!("no byte came for {} s", limit.as_secs())))))
-            }
-        }
+        };
+        assert_eq!(frames, MOST_EMPTY_FRAMES);
+        assert!(error.to_string().contains("without end"), "{error}");
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-fn broken(error: hyper::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "read the answer")
-        .because("the connection broke in the middle of the body")
-        .from_source(error)
 }

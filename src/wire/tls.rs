@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,4 +49,37 @@ fn bundle(path: &Path) -> Result<RootCertStore> {
             .hint("name a PEM file with `-----BEGIN CERTIFICATE-----` blocks"));
     }
     Ok(roots)
+}
+
+/// Why a handshake failed, and what the reader can do about it.
+pub(super) fn verdict(error: &rustls::Error) -> (String, &'static str) {
+    use CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::UnknownIssuer => (
+                "its TLS certificate comes from an authority that is not trusted".to_owned(),
+                "for a private authority set `ca_bundle` to its PEM file",
+            ),
+            Bad::Expired | Bad::ExpiredContext { .. } => (
+                "its TLS certificate has expired".to_owned(),
+                "renew the server's certificate, or set this machine's clock",
+            ),
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+                ("its TLS certificate is not valid yet".to_owned(), "set this machine's clock, or the server's")
+            }
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => (
+                format!("its TLS certificate was refused: {bad}"),
+                "use the name that the certificate is for, or check that the address is the right server's",
+            ),
+            _ => (format!("its TLS certificate was refused: {bad}"), "have the server's certificate replaced"),
+        },
+        // What the first bytes of an HTTP server look like to TLS.
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            ("it does not speak TLS on this port".to_owned(), "write `http://`, or name the port that speaks TLS")
+        }
+        _ => (
+            format!("its TLS certificate or protocol was refused: {error}"),
+            "check the host name; the server must speak TLS 1.2 or newer",
+        ),
+    }
 }
