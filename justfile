@@ -10,9 +10,22 @@ ci:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
     cargo test
 
-# Real Elasticsearch, MinIO and the migration story (tests/engines/).
+# Real Elasticsearch, S3 servers of five makers, and the migration story (tests/engines/).
 engines:
     tests/engines/stage.sh
+
+# The S3 servers alone: what each can hold, and copies between them.
+servers *args:
+    cargo test --features engine-tests --test servers -- --test-threads=2 {{args}}
+
+# Objects of 5 GiB and 1 TiB through the program: about half an hour.
+large:
+    cargo test --release --test large -- --ignored --test-threads=1
+
+# All of `ci` and `engines`, and what is too heavy for every time: an old MinIO, objects to 1 TiB, and the longer figures.
+full: ci large
+    tests/engines/stage.sh full
+    cargo bench --bench copy
 
 # The story in one minute, without a server or an account.
 quickstart:

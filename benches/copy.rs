@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench copy -- [WORKLOAD…] [--rounds N] [--json FILE]`; README.md beside this file tells how to read the result.
 //!
-//! 1. For every workload, and in every round, each program runs once, between two servers started for it: A B A B, so that
+//! 1. For every pair of stores, every workload, and in every round, each program runs once, between two servers started for it: A B A B, so that
 //!    what else the machine does hits all programs alike.
 //! 2. The servers' counts are checked, and every byte that arrived.
 //! 3. Medians over the rounds are printed, with ratios to the floor.
@@ -24,6 +24,8 @@ use clap::{Parser, Subcommand};
 use serde_json::json;
 
 use self::support::measure::measure;
+use self::support::pair::Pair;
+use self::support::peer::{Peer, Tool};
 use self::support::program::Program;
 use self::support::report::{Report, Row};
 use self::support::workload::Workload;
@@ -42,7 +44,7 @@ struct Cli {
 /// What this binary is when the harness starts it again.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Serves a bucket that stores nothing.
+    /// Serves a bucket that stores nothing, to clients of S3 and of OSS.
     Serve(server::Options),
     /// Copies a bucket with as little as possible.
     Relay(relay::Options),
@@ -56,7 +58,10 @@ struct Bench {
     /// How often each program runs.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Measures the peers as well that are installed.
+    /// Between which stores: `s3-s3` (if none is named), `s3-oss`, `oss-qingstor`; several with commas.
+    #[arg(long, value_delimiter = ',')]
+    pairs: Vec<Pair>,
+    /// Measures the peers as well that are installed, in the folder `SNAPFERRY_PEERS` or on the search path.
     #[arg(long)]
     peers: bool,
     /// Measures this build of snapferry instead of the one just built; may be repeated, to set two builds side by side.
@@ -99,16 +104,23 @@ fn main() -> ExitCode {
 fn bench(options: &Bench) -> Result<bool> {
     let chosen = &options.workloads;
     let workloads = if chosen.is_empty() { Workload::all()? } else { chosen.clone() };
+    let pairs = if options.pairs.is_empty() { &Pair::ALL[..1] } else { &options.pairs };
     let programs = programs(options)?;
     let mut reports = Vec::new();
-    for workload in workloads {
-        let report = measure_all(&programs, workload, options.rounds)?;
-        write!(std::io::stdout(), "{}", report.table())?;
-        reports.push(report);
+    for &pair in pairs {
+        for workload in &workloads {
+            let mut report = measure_all(&programs, pair, workload, options.rounds)?;
+            report.absent = absent(options);
+            write!(std::io::stdout(), "{}", report.table())?;
+            reports.push(report);
+        }
     }
     if let Some(path) = &options.json {
         let all: Vec<_> = reports.iter().map(Report::to_json).collect();
-        std::fs::write(path, format!("{:#}\n", json!({ "machine": machine(), "workloads": all })))?;
+        std::fs::write(
+            path,
+            format!("{:#}\n", json!({ "machine": machine(), "peers": versions(options), "workloads": all })),
+        )?;
     }
     // Peers may break our rules; they are shown as wrong, and that is all.
     let ours = programs.iter().filter(|program| program.is_ours()).count();
@@ -128,22 +140,31 @@ fn programs(options: &Bench) -> Result<Vec<Program>> {
         }
     }
     if options.peers {
-        programs.extend([false, true].map(|is_tuned| Program::Rclone { is_tuned }));
+        programs.extend(Peer::all().filter(|peer| peer.tool.path().is_some()).map(Program::Peer));
     }
-    programs.retain(Program::is_there);
     Ok(programs)
 }
 
-fn measure_all(programs: &[Program], workload: Workload, rounds: u32) -> Result<Report> {
-    let row = |program: &Program| Row { program: program.name(), samples: Vec::new() };
+/// The peers that were asked for and are not here.
+fn absent(options: &Bench) -> Vec<&'static str> {
+    let missing = Tool::ALL.into_iter().filter(|tool| options.peers && tool.path().is_none());
+    missing.map(Tool::name).collect()
+}
+
+fn versions(options: &Bench) -> Vec<String> {
+    Tool::ALL.into_iter().filter(|_| options.peers).filter_map(Tool::version).collect()
+}
+
+fn measure_all(programs: &[Program], pair: Pair, workload: &Workload, rounds: u32) -> Result<Report> {
+    let row = |program: &Program| Row { program: program.name(), speaks: program.speaks(pair), samples: Vec::new() };
     let mut rows: Vec<Row> = programs.iter().map(row).collect();
     for round in 1..=rounds {
         for (program, row) in programs.iter().zip(&mut rows) {
-            writeln!(std::io::stderr(), "{}: round {round} of {rounds}: {}", workload.name, row.program)?;
-            row.samples.push(measure(program, &workload)?);
+            writeln!(std::io::stderr(), "{pair} {}: round {round} of {rounds}: {}", workload.name, row.program)?;
+            row.samples.push(measure(program, pair, workload)?);
         }
     }
-    Ok(Report { workload, rows })
+    Ok(Report { workload: workload.clone(), pair, absent: Vec::new(), rows })
 }
 
 /// Where it was measured, as far as the system tells.

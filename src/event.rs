@@ -44,6 +44,11 @@ pub enum Event<'a> {
         /// Its length in bytes.
         bytes: u64,
     },
+    /// An object that only the target had is gone.
+    Deleted {
+        /// Which object.
+        key: &'a str,
+    },
     /// A try failed and another follows after a wait.
     Retried {
         /// What failed.
@@ -82,6 +87,19 @@ pub enum Event<'a> {
         bytes: u64,
         /// Bytes in all.
         bytes_total: u64,
+    },
+    /// A request was answered, or failed on the way.
+    Request {
+        /// Which store, as the user named it.
+        store: &'a str,
+        /// What was asked, in S3's words.
+        request: &'static str,
+        /// The answer's HTTP status; 0 if none came.
+        status: u16,
+        /// Bytes of both bodies, as announced.
+        bytes: u64,
+        /// From the first byte sent to the head of the answer.
+        time: Duration,
     },
     /// A step of a longer command begins, for example `register`.
     Step(&'a str),

@@ -31,7 +31,7 @@ const OWNED: [(&str, &[&str]); 12] = [
     ("strsim", &["config"]),
     ("hyper", &["wire"]),
     ("hyper_util", &["wire"]),
-    ("hyper_rustls", &["wire"]),
+    ("tokio_rustls", &["wire"]),
     ("rustls", &["wire"]),
     ("aws_sdk_s3", &["store"]),
     ("aws_config", &["store"]),

@@ -335,6 +335,7 @@ fn what_the_user_reads_is_as_it_was_reviewed() {
     };
     insta::assert_snapshot!("help", shown(&run(scratch.path(), &["--help"])));
     insta::assert_snapshot!("sync-help", shown(&run(scratch.path(), &["sync", "--help"])));
+    insta::assert_snapshot!("check-help", shown(&run(scratch.path(), &["check", "--help"])));
     insta::assert_snapshot!("migrate-help", shown(&run(scratch.path(), &["migrate", "--help"])));
     insta::assert_snapshot!("plan", shown(&run(scratch.path(), &["plan", &url(&source), &url(&target)])));
     insta::assert_snapshot!("sync-first", shown(&run(scratch.path(), &["sync", &url(&source), &url(&target)])));
@@ -377,6 +378,7 @@ fn every_help_shows_the_exit_codes() {
         vec!["sync", "--help"],
         vec!["plan", "--help"],
         vec!["ls", "--help"],
+        vec!["check", "--help"],
         vec!["repo", "register", "--help"],
         vec!["snapshot", "create", "--help"],
         vec!["restore", "--help"],
@@ -397,32 +399,21 @@ fn the_example_configuration_is_complete_and_valid() {
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).expect("it is there");
     let scratch = scratch();
-    // Every key, also those that stand in a comment because they exclude another.
-    let every = [
-        "url",
-        "endpoint",
-        "region",
-        "addressing",
-        "access_key_id",
-        "secret_access_key",
-        "session_token",
-        "profile",
-        "ca_bundle",
-        "allow_http",
-    ];
-    let rest = [
-        "username",
-        "password",
-        "api_key",
-        "transfers",
-        "memory",
-        "multipart_threshold",
-        "part_size",
-        "attempts",
-        "replans",
-    ];
-    for key in every.iter().chain(&rest) {
-        assert!(text.contains(&format!("{key} =")) || text.contains(&format!("{key}_file =")), "{key} is missing");
+    // Every key, also those that stand in a comment because they exclude another: a key that does not exist is told which do.
+    for section in ["[store.x]", "[elastic.x]", "[transfer]"] {
+        std::fs::write(scratch.path().join("snapferry.toml"), format!("{section}\nqqqqqq = 1\n")).expect("writable");
+        let said = stderr(&run(scratch.path(), &["ls", "nas"]));
+        let known = said.split_once("known keys: ").expect("they are listed").1;
+        let keys: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        assert!(keys.len() > 5, "{said}");
+        for key in keys {
+            assert!(
+                text.contains(&format!("{key} ="))
+                    || text.contains(&format!("{key}_file ="))
+                    || text.contains(&format!("{} =", key.trim_end_matches("_file"))),
+                "{key} is missing"
+            );
+        }
     }
     std::fs::write(scratch.path().join("snapferry.toml"), text).expect("writable");
     let output = run(scratch.path(), &["ls", "nas"]);

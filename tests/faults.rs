@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use jiff::Timestamp;
 use snapferry::error::ErrorKind;
 use snapferry::ops::sync::{Mode, Options};
+use snapferry::store::MemoryStore;
 use snapferry::store::wrap::{Fault, Faulty, Operation};
-use snapferry::store::{MemoryStore, MultipartUpload, ObjectStore};
 use support::copy::{key, quick, sync};
 
 fn plain() -> Options {
@@ -101,94 +101,29 @@ async fn an_answer_that_is_lost_after_success_is_no_failure() {
     }
 }
 
-/// A target whose uploads are counted: begun, and ended one way or the other.
-#[derive(Debug, Default)]
-struct Uploads {
-    inner: MemoryStore,
-    begun: AtomicU32,
-    aborted: Arc<AtomicU32>,
+/// How many uploads were begun and how many given back.
+fn uploads(target: &Faulty) -> (usize, usize) {
+    let calls = target.calls();
+    let count = |wanted| calls.iter().filter(|(operation, _)| *operation == wanted).count();
+    (count(Operation::Begin), count(Operation::Abort))
 }
 
-#[derive(Debug)]
-struct Counted {
-    inner: Box<dyn MultipartUpload>,
-    aborted: Arc<AtomicU32>,
-}
-
-#[async_trait::async_trait]
-impl MultipartUpload for Counted {
-    async fn put_part(
-        &self,
-        part: snapferry::store::PartSpec,
-        body: snapferry::store::Body,
-    ) -> snapferry::error::Result<snapferry::store::Part> {
-        self.inner.put_part(part, body).await
-    }
-
-    async fn complete(
-        &self,
-        parts: Vec<snapferry::store::Part>,
-    ) -> snapferry::error::Result<snapferry::store::PutResult> {
-        self.inner.complete(parts).await
-    }
-
-    async fn abort(&self) -> snapferry::error::Result<()> {
-        self.aborted.fetch_add(1, Ordering::SeqCst);
-        self.inner.abort().await
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Uploads {
-    async fn head(&self, key: &snapferry::store::Key) -> snapferry::error::Result<snapferry::store::ObjectMeta> {
-        self.inner.head(key).await
-    }
-    async fn get(
-        &self,
-        key: &snapferry::store::Key,
-        options: snapferry::store::GetOptions,
-    ) -> snapferry::error::Result<snapferry::store::GetResult> {
-        self.inner.get(key, options).await
-    }
-    async fn put(
-        &self,
-        key: &snapferry::store::Key,
-        body: snapferry::store::Body,
-    ) -> snapferry::error::Result<snapferry::store::PutResult> {
-        self.inner.put(key, body).await
-    }
-    async fn put_multipart(
-        &self,
-        key: &snapferry::store::Key,
-        size: u64,
-    ) -> snapferry::error::Result<Box<dyn MultipartUpload>> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        let inner = self.inner.put_multipart(key, size).await?;
-        Ok(Box::new(Counted { inner, aborted: self.aborted.clone() }))
-    }
-    fn list(&self, options: snapferry::store::ListOptions) -> snapferry::store::Pages {
-        self.inner.list(options)
-    }
-    async fn delete(&self, key: &snapferry::store::Key) -> snapferry::error::Result<()> {
-        self.inner.delete(key).await
-    }
-    fn capability(&self) -> snapferry::store::Capability {
-        self.inner.capability()
-    }
+fn target() -> Arc<Faulty> {
+    Arc::new(Faulty::new(Arc::new(MemoryStore::default()), |_, _, _| None))
 }
 
 #[tokio::test]
 async fn an_upload_that_fails_or_is_cancelled_is_aborted() {
     let mut options = plain();
     (options.transfer.multipart_threshold, options.transfer.part_size) = (2_000, 1_500);
-    let target = Arc::new(Uploads::default());
+    let target = self::target();
     let faulty = Faulty::new(Arc::new(source(&["a", "b"])), first(u32::MAX, Operation::Get, "a", Fault::Cut(10)));
     let report = sync(Arc::new(faulty), target.clone(), &options).await;
     assert_eq!(report.summary.failed.objects, 1);
-    assert_eq!((target.begun.load(Ordering::SeqCst), target.aborted.load(Ordering::SeqCst)), (2, 1));
+    assert_eq!(uploads(&target), (2, 1));
 
     let cancel = tokio_util::sync::CancellationToken::new();
-    let (asked, target) = (cancel.clone(), Arc::new(Uploads::default()));
+    let (asked, target) = (cancel.clone(), self::target());
     let faulty = Faulty::new(Arc::new(source(&["a"])), move |operation, _, _| {
         // The signal comes while the first range is being read, which then never ends by itself.
         (operation == Operation::Get).then(|| asked.cancel());
@@ -198,7 +133,7 @@ async fn an_upload_that_fails_or_is_cancelled_is_aborted() {
     let report =
         snapferry::ops::sync::run(&ends.0, &ends.1, &options, Arc::new(snapferry::event::Silent), cancel).await;
     assert_eq!(report.error.expect("cancelled").kind(), ErrorKind::Cancelled);
-    assert_eq!((target.begun.load(Ordering::SeqCst), target.aborted.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!(uploads(&target), (1, 1));
 }
 
 #[tokio::test]

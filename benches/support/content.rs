@@ -51,7 +51,15 @@ impl Content {
 
     /// The CRC-64/NVME of `length` bytes from `offset` on.
     pub(crate) fn checksum(self, offset: u64, length: u64) -> u64 {
-        let mut digest = new_digest();
+        self.sum(new_digest(), offset, length)
+    }
+
+    /// The checksum that OSS states of the first `length` bytes.
+    pub(crate) fn ecma(self, length: u64) -> u64 {
+        self.sum(Digest::new(ECMA), 0, length)
+    }
+
+    fn sum(self, mut digest: Digest, offset: u64, length: u64) -> u64 {
         let (mut offset, end) = (offset, offset + length);
         while offset < end {
             let piece = self.piece(offset, end - offset);
@@ -61,6 +69,9 @@ impl Content {
         digest.finalize()
     }
 }
+
+/// OSS's checksum, which it calls CRC-64/ECMA and others CRC-64/XZ.
+pub(crate) const ECMA: CrcAlgorithm = CrcAlgorithm::Crc64Xz;
 
 /// A fresh CRC-64/NVME: as fast as memory and safe against every short burst, which is all that a benchmark has to find.
 pub(crate) fn new_digest() -> Digest {

@@ -1,10 +1,12 @@
-//! The parts of the copying benchmark: an S3 server that stores nothing, the floor program, and what measures them.
+//! The parts of the copying benchmark: a server that stores nothing, the floor program, and what measures them.
 //!
 //! `server` and `relay` run in processes of their own, started again from the benchmark's binary, so that the processor time
-//! of one is never charged to another. `workload`, `program`, `process`, `measure` and `report` belong to the harness.
+//! of one is never charged to another. `workload`, `pair`, `program`, `peer`, `process`, `measure` and `report` belong to the harness.
 
 pub(crate) mod content;
 pub(crate) mod measure;
+pub(crate) mod pair;
+pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod relay;

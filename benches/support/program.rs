@@ -1,17 +1,12 @@
-//! What copies: the floor, the product, and rclone if it is there.
-//!
-//! Peers run at their defaults and at the best flags known for them, because a goal must hold against the better of the two.
+//! What copies: the floor, the product, and other people's tools.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::Result;
+use super::pair::{Pair, Store};
+use super::peer::Peer;
 use super::server::BUCKET;
-
-/// rclone's flags that cost it least: no second hash, no HEAD, no buffering, no slices.
-/// Source: `reference/real-servers-and-peers.md` and B8 of `reference/reliability-and-performance.md`.
-const RCLONE_TUNED: &str = "--transfers 32 --checkers 32 --fast-list --size-only --use-server-modtime --s3-no-head \
-                            --disable copy --multi-thread-streams 0 --s3-upload-cutoff 5G --buffer-size 0";
 
 /// A program that is measured.
 #[derive(Debug, Clone)]
@@ -20,8 +15,8 @@ pub(crate) enum Program {
     Floor { has_checksum: bool },
     /// A build of the product.
     Snapferry { path: PathBuf },
-    /// rclone from the search path.
-    Rclone { is_tuned: bool },
+    /// Another tool that is installed.
+    Peer(Peer),
 }
 
 impl Program {
@@ -34,30 +29,31 @@ impl Program {
                 Some(name) => name.to_string_lossy().into_owned(),
                 None => "snapferry".to_owned(),
             },
-            Self::Rclone { is_tuned: false } => "rclone".to_owned(),
-            Self::Rclone { is_tuned: true } => "rclone tuned".to_owned(),
+            Self::Peer(peer) => peer.name(),
+        }
+    }
+
+    /// The protocols that it speaks to source and target.
+    pub(crate) fn speaks(&self, pair: Pair) -> String {
+        let protocol = |store: Store| if store == Store::Oss { "oss" } else { "s3" };
+        match self {
+            Self::Floor { .. } => "http".to_owned(),
+            Self::Snapferry { .. } => format!("{}>{}", protocol(pair.from), protocol(pair.to)),
+            Self::Peer(peer) => peer.speaks(pair),
         }
     }
 
     /// Whether it has to send exactly the requests that are needed. Peers send what they like.
     pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Self::Rclone { .. })
-    }
-
-    /// Whether it can be run here; a peer that is not installed is left out.
-    pub(crate) fn is_there(&self) -> bool {
-        match self {
-            Self::Floor { .. } | Self::Snapferry { .. } => true,
-            Self::Rclone { .. } => Command::new("rclone").arg("version").output().is_ok(),
-        }
+        !matches!(self, Self::Peer(_))
     }
 
     /// The command that makes the bucket at port `to` equal to the bucket at port `from`.
-    pub(crate) fn command(&self, from: u16, to: u16) -> Result<Command> {
+    pub(crate) fn command(&self, pair: Pair, from: u16, to: u16) -> Result<Command> {
         match self {
             Self::Floor { has_checksum } => floor(from, to, *has_checksum),
-            Self::Snapferry { path } => Ok(snapferry(Command::new(path), from, to)),
-            Self::Rclone { is_tuned } => Ok(rclone(from, to, *is_tuned)),
+            Self::Snapferry { path } => Ok(snapferry(Command::new(path), pair, from, to)),
+            Self::Peer(peer) => Ok(peer.command(pair, from, to)),
         }
     }
 }
@@ -73,24 +69,24 @@ fn floor(from: u16, to: u16, has_checksum: bool) -> Result<Command> {
 
 /// The product as a user runs it without a file: its stores are in the environment, and neither the caller's stores nor a
 /// configuration file of the caller counts. `SNAPFERRY_TRANSFER_*` is let through, to try settings.
-fn snapferry(mut command: Command, from: u16, to: u16) -> Command {
+fn snapferry(mut command: Command, pair: Pair, from: u16, to: u16) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SNAPFERRY_STORE_") {
             command.env_remove(name);
         }
     }
-    for (store, port) in [("SRC", from), ("DST", to)] {
+    for (name, store, port) in [("SRC", pair.from, from), ("DST", pair.to, to)] {
         let endpoint = format!("http://127.0.0.1:{port}");
-        let url = format!("s3://{BUCKET}");
+        let url = format!("{}://{BUCKET}", store.scheme());
         let settings = [
             ("URL", url.as_str()),
             ("ENDPOINT", &endpoint),
-            ("REGION", "us-east-1"),
+            (if store == Store::Qingstor { "ZONE" } else { "REGION" }, store.region()),
             ("ADDRESSING", "path"),
             ("ACCESS_KEY_ID", "bench"),
             ("SECRET_ACCESS_KEY", "bench-secret"),
         ];
-        command.envs(settings.map(|(key, value)| (format!("SNAPFERRY_STORE_{store}_{key}"), value)));
+        command.envs(settings.map(|(key, value)| (format!("SNAPFERRY_STORE_{name}_{key}"), value)));
     }
     command.args(["sync", "src", "dst", "--mode", "plain", "--json"]);
     let nowhere = std::env::temp_dir();
@@ -98,27 +94,5 @@ fn snapferry(mut command: Command, from: u16, to: u16) -> Command {
         .current_dir(&nowhere)
         .env("XDG_CONFIG_HOME", nowhere.join("no-configuration"))
         .env_remove("SNAPFERRY_CONFIG");
-    command
-}
-
-fn rclone(from: u16, to: u16, is_tuned: bool) -> Command {
-    let mut command = Command::new("rclone");
-    for (remote, port) in [("SRC", from), ("DST", to)] {
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let settings = [
-            ("TYPE", "s3"),
-            ("PROVIDER", "Minio"),
-            ("ENDPOINT", &endpoint),
-            ("REGION", "us-east-1"),
-            ("ACCESS_KEY_ID", "bench"),
-            ("SECRET_ACCESS_KEY", "bench-secret"),
-        ];
-        command.envs(settings.map(|(key, value)| (format!("RCLONE_CONFIG_{remote}_{key}"), value)));
-    }
-    command.env("RCLONE_CONFIG", "/dev/null").env("RCLONE_S3_NO_CHECK_BUCKET", "true");
-    command.args(["sync".to_owned(), format!("src:{BUCKET}"), format!("dst:{BUCKET}")]);
-    if is_tuned {
-        command.args(RCLONE_TUNED.split_whitespace());
-    }
     command
 }

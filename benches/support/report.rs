@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::measure::Sample;
+use super::pair::Pair;
 use super::workload::Workload;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -14,6 +15,8 @@ const GIB: f64 = 1024.0 * MIB;
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) program: String,
+    /// Which protocols it speaks to source and target.
+    pub(crate) speaks: String,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -35,10 +38,13 @@ impl Row {
     }
 }
 
-/// The rows of one workload; the first one is the floor.
+/// The rows of one workload between one pair; the first one is the floor.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) workload: Workload,
+    pub(crate) pair: Pair,
+    /// Peers that are not installed.
+    pub(crate) absent: Vec<&'static str>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -46,16 +52,29 @@ impl Report {
     /// The table as text, with the requests of the last round under each row.
     pub(crate) fn table(&self) -> String {
         let spec = self.workload.source;
-        let mut text = format!("\n{} ({} objects of {} bytes)\n", self.workload.name, spec.objects, spec.size);
+        let mut text =
+            format!("\n{} {} ({} objects of {} bytes)\n", self.pair, self.workload.name, spec.objects, spec.size);
         push(
             &mut text,
             format_args!(
-                "  {:<16} {:>8} {:>9} {:>10} {:>8} {:>8} {:>8} {:>9} {:>7}\n",
-                "program", "CPU-s", "CPU-s/GiB", "us/object", "RSS MiB", "req/obj", "wall s", "servers s", "x floor"
+                "  {:<16} {:<7} {:>8} {:>9} {:>10} {:>8} {:>8} {:>8} {:>9} {:>7}\n",
+                "program",
+                "speaks",
+                "CPU-s",
+                "CPU-s/GiB",
+                "us/object",
+                "RSS MiB",
+                "req/obj",
+                "wall s",
+                "servers s",
+                "x floor"
             ),
         );
         for row in &self.rows {
             self.push_row(&mut text, row);
+        }
+        for name in &self.absent {
+            push(&mut text, format_args!("  {name:<16} absent\n"));
         }
         text
     }
@@ -70,8 +89,9 @@ impl Report {
         push(
             text,
             format_args!(
-                "  {:<16} {:>8.2} {:>9} {:>10.2} {:>8.1} {:>8.3} {:>8.2} {:>9.2} {:>7.2}\n",
+                "  {:<16} {:<7} {:>8.2} {:>9} {:>10.2} {:>8.1} {:>8.3} {:>8.2} {:>9.2} {:>7.2}\n",
                 row.program,
+                row.speaks,
                 row.cpu(),
                 per_gib,
                 row.cpu() * 1e6 / objects,
@@ -103,6 +123,8 @@ impl Report {
         let rows: Vec<Value> = self.rows.iter().map(|row| self.row_to_json(row)).collect();
         json!({
             "workload": self.workload.name,
+            "pair": self.pair.to_string(),
+            "absent": self.absent,
             "objects": self.workload.source.objects,
             "object_bytes": self.workload.source.size,
             "programs": rows,
@@ -123,6 +145,7 @@ impl Report {
         });
         json!({
             "program": row.program,
+            "speaks": row.speaks,
             "median_cpu_seconds": row.cpu(),
             "times_floor": self.ratio(row),
             "rounds": rounds.collect::<Vec<_>>(),

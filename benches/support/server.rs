@@ -1,21 +1,27 @@
-//! An S3 server that stores nothing: what it serves follows from the keys, what it receives is checked and thrown away.
+//! A server of S3 and of OSS that stores nothing: what it serves follows from the keys, what it receives is checked and thrown away.
 //!
 //! It speaks HTTP/1.1 without TLS, believes every signature, knows one bucket called `bench`, and does as little as it can, so
 //! that a measurement beside it is a measurement of the client. `GET /_stats` tells what it counted, as JSON.
-//! It does not decode `aws-chunked` bodies, copy on its side, or delete objects: such requests are refused as not implemented.
+//! It checks every checksum that comes with a body, in front or behind, and states it in its answer; to a client of OSS it states OSS's own.
+//! Objects that it was started with have no checksum of S3's, as those of most servers do not. It does not copy on its side: such requests
+//! are refused as not implemented.
 
 mod bucket;
+mod chunked;
+mod dialect;
 mod listing;
 mod operation;
 mod reply;
 mod stats;
 mod uploads;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crc_fast::Digest;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -28,12 +34,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use self::bucket::{Bucket, Origin, Stored};
+use self::chunked::Chunks;
+use self::dialect::Dialect;
 use self::operation::{ListQuery, Operation};
 use self::reply::{Refusal, Reply, document, empty};
 use self::stats::Stats;
 use self::uploads::{Received, Uploads};
 use super::Result;
-use super::content::{Content, new_digest};
+use super::content::{Content, ECMA, new_digest};
 use super::spec::Spec;
 
 /// What an operation comes to.
@@ -51,6 +59,9 @@ const PUT_AT: HeaderValue = HeaderValue::from_static("Fri, 02 Jan 2026 00:00:00 
 /// Where rclone keeps the time of the source: without it, rclone would take every object of a prepared target for changed.
 const RCLONE_TIME: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-amz-meta-mtime"), HeaderValue::from_static("1767225600"));
+
+/// OSS's checksums of longer synthesised objects are computed once and kept.
+const LONGEST_SUMMED_TWICE: u64 = 64 * 1024;
 
 /// How a server is started.
 #[derive(Debug, Clone, clap::Args)]
@@ -116,6 +127,8 @@ async fn serve(listener: &TcpListener, server: &Arc<Server>) -> Result<()> {
 struct Server {
     bucket: Mutex<Bucket>,
     uploads: Mutex<Uploads>,
+    /// OSS's checksums by key and length.
+    sums: Mutex<HashMap<(String, u64), u64>>,
     stats: Arc<Stats>,
     expects: Option<Spec>,
 }
@@ -126,6 +139,7 @@ impl Server {
         Self {
             bucket: Mutex::new(Bucket::new(holds)),
             uploads: Mutex::default(),
+            sums: Mutex::default(),
             stats: Arc::default(),
             expects: options.expects,
         }
@@ -153,17 +167,18 @@ impl Server {
             Operation::List(query) => Ok(self.list(&query)),
             Operation::Get { key } => self.get(&key, request.headers()),
             Operation::Head { key } => self.head(&key, request.headers()),
-            Operation::Put { key } => self.put(key, request.into_body()).await,
-            Operation::CreateMultipart { key } => Ok(self.create_multipart(key)),
-            Operation::UploadPart { key, upload, number } => {
-                self.upload_part(&key, &upload, number, request.into_body()).await
-            }
-            Operation::CompleteMultipart { key, upload } => {
-                self.complete_multipart(key, &upload, request.into_body()).await
-            }
+            Operation::Put { key } => self.put(key, request).await,
+            Operation::CreateMultipart { key } => Ok(self.create_multipart(key, request.headers())),
+            Operation::UploadPart { key, upload, number } => self.upload_part(&key, &upload, number, request).await,
+            Operation::CompleteMultipart { key, upload } => self.complete_multipart(key, &upload, request).await,
             Operation::AbortMultipart { upload } => {
                 lock(&self.uploads).abort(&upload).map(|()| empty(StatusCode::NO_CONTENT))
             }
+            Operation::Delete { key } => {
+                lock(&self.bucket).delete(key);
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
+            Operation::DeleteBatch => self.delete_batch(request.into_body()).await,
             Operation::HeadBucket => Ok(empty(StatusCode::OK)),
             Operation::NoSuchBucket => Err(Refusal::NoSuchBucket),
             Operation::Unsupported => Err(Refusal::NotImplemented),
@@ -188,14 +203,14 @@ impl Server {
             let text = format!("bytes {offset}-{}/{}", offset + left - 1, stored.length);
             response.headers_mut().insert(header::CONTENT_RANGE, to_header(&text));
         }
-        describe(response.headers_mut(), key, stored);
+        self.describe(response.headers_mut(), key, stored, headers);
         Ok(response)
     }
 
     fn head(&self, key: &str, headers: &HeaderMap) -> Answer {
         let stored = self.find(key, headers)?;
         let mut response = empty(StatusCode::OK);
-        describe(response.headers_mut(), key, stored);
+        self.describe(response.headers_mut(), key, stored, headers);
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(stored.length));
         Ok(response)
     }
@@ -209,34 +224,88 @@ impl Server {
         }
     }
 
-    async fn put(&self, key: String, body: Incoming) -> Answer {
-        let received = self.receive(body).await?;
+    /// The headers that GET and HEAD share.
+    fn describe(&self, answer: &mut HeaderMap, key: &str, stored: Stored, asked: &HeaderMap) {
+        let modified = if stored.origin == Origin::Synthesised { SYNTHESISED_AT } else { PUT_AT };
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        answer.insert(RCLONE_TIME.0, RCLONE_TIME.1);
+        if let Some(headers) = lock(&self.bucket).headers(key) {
+            for (name, value) in headers.iter() {
+                answer.insert(name.clone(), value.clone());
+            }
+        }
+        answer.insert(header::ETAG, to_header(&stored.etag(key)));
+        answer.insert(header::LAST_MODIFIED, modified);
+        answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let dialect = Dialect::of(asked);
+        if dialect == Dialect::Oss {
+            dialect.state_ecma(self.ecma(key, stored.length), answer);
+        }
+    }
+
+    /// OSS's checksum of a synthesised object.
+    fn ecma(&self, key: &str, length: u64) -> u64 {
+        let compute = || Content::of(key).ecma(length);
+        if length <= LONGEST_SUMMED_TWICE {
+            return compute();
+        }
+        *lock(&self.sums).entry((key.to_owned(), length)).or_insert_with(compute)
+    }
+
+    async fn put(&self, key: String, request: Request<Incoming>) -> Answer {
+        let dialect = Dialect::of(request.headers());
+        let kept = dialect.kept(request.headers());
+        let received = self.receive(dialect, request).await?;
         let differing = received.differing(&key, 0);
         self.stats.differ(differing);
         let origin = if differing == 0 { Origin::Put } else { Origin::PutWrong(received.checksum) };
         let stored = Stored { length: received.length, origin };
         let mut response = empty(StatusCode::OK);
         response.headers_mut().insert(header::ETAG, to_header(&stored.etag(&key)));
-        lock(&self.bucket).put(key, stored);
+        dialect.state(&received, response.headers_mut());
+        lock(&self.bucket).put(key, stored, kept);
         Ok(response)
     }
 
-    /// Reads a body to its end and keeps nothing but its length and its checksum.
-    async fn receive(&self, mut body: Incoming) -> std::result::Result<Received, Refusal> {
+    /// Reads a body to its end and keeps nothing but its length and its checksums; what the client states of it must be right.
+    async fn receive(&self, dialect: Dialect, request: Request<Incoming>) -> std::result::Result<Received, Refusal> {
+        let mut stated = dialect::stated(request.headers())?;
+        let mut chunks = Chunks::of(request.headers());
+        let announced = request.headers().get("x-amz-decoded-content-length").cloned();
+        let mut body = request.into_body();
         let (mut length, mut digest) = (0, new_digest());
+        let mut ecma = (dialect == Dialect::Oss).then(|| Digest::new(ECMA));
+        let mut take = |data: &[u8]| {
+            length += data.len() as u64;
+            digest.update(data);
+            if let Some(ecma) = &mut ecma {
+                ecma.update(data);
+            }
+        };
         while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame.map_err(|_| Refusal::IncompleteBody)?.into_data() {
-                length += data.len() as u64;
-                digest.update(&data);
+            let Ok(data) = frame.map_err(|_| Refusal::IncompleteBody)?.into_data() else { continue };
+            match &mut chunks {
+                Some(chunks) => chunks.feed(data, &mut take)?,
+                None => take(&data),
             }
         }
+        if let Some(chunks) = chunks {
+            stated = stated.or(dialect::trailed(&chunks.finish()?)?);
+            if announced.is_some_and(|announced| announced.as_bytes() != length.to_string().as_bytes()) {
+                return Err(Refusal::IncompleteBody);
+            }
+        }
+        let checksum = digest.finalize();
+        if stated.is_some_and(|stated| stated != checksum) {
+            return Err(Refusal::BadDigest);
+        }
         self.stats.receive(length);
-        Ok(Received { length, checksum: digest.finalize() })
+        Ok(Received { length, checksum, ecma: ecma.map_or(0, |ecma| ecma.finalize()), stated: stated.is_some() })
     }
 
-    fn create_multipart(&self, key: String) -> Response<Reply> {
+    fn create_multipart(&self, key: String, headers: &HeaderMap) -> Response<Reply> {
         let shown = listing::escape(&key);
-        let upload = lock(&self.uploads).create(key);
+        let upload = lock(&self.uploads).create(key, Dialect::of(headers).kept(headers));
         document(
             "application/xml",
             format!(
@@ -247,22 +316,24 @@ impl Server {
         )
     }
 
-    async fn upload_part(&self, key: &str, upload: &str, number: u32, body: Incoming) -> Answer {
-        let part = self.receive(body).await?;
+    async fn upload_part(&self, key: &str, upload: &str, number: u32, request: Request<Incoming>) -> Answer {
+        let dialect = Dialect::of(request.headers());
+        let part = self.receive(dialect, request).await?;
         lock(&self.uploads).add(upload, key, number, part)?;
         let mut response = empty(StatusCode::OK);
         response.headers_mut().insert(header::ETAG, to_header(&part.etag()));
+        dialect.state(&part, response.headers_mut());
         Ok(response)
     }
 
-    async fn complete_multipart(&self, key: String, upload: &str, body: Incoming) -> Answer {
-        let body = body.collect().await.map_err(|_| Refusal::IncompleteBody)?.to_bytes();
-        let parts = uploads::parse_parts(&String::from_utf8_lossy(&body))?;
-        let completed = lock(&self.uploads).complete(upload, &key, &parts)?;
+    async fn complete_multipart(&self, key: String, upload: &str, request: Request<Incoming>) -> Answer {
+        let dialect = Dialect::of(request.headers());
+        let parts = uploads::parse_parts(&read_text(request.into_body()).await?)?;
+        let completed = lock(&self.uploads).complete(upload, &key, &parts, dialect.smallest_part())?;
         self.stats.differ(completed.differing);
         let (shown, etag) = (listing::escape(&key), completed.stored.etag(&key));
-        lock(&self.bucket).put(key, completed.stored);
-        Ok(document(
+        lock(&self.bucket).put(key, completed.stored, completed.headers);
+        let mut response = document(
             "application/xml",
             format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
@@ -270,7 +341,19 @@ impl Server {
                  <Key>{shown}</Key><ETag>&quot;{}&quot;</ETag></CompleteMultipartUploadResult>",
                 etag.trim_matches('"')
             ),
-        ))
+        );
+        dialect.state_ecma(completed.ecma, response.headers_mut());
+        Ok(response)
+    }
+
+    async fn delete_batch(&self, body: Incoming) -> Answer {
+        let mut rows = String::new();
+        for key in uploads::parse_keys(&read_text(body).await?) {
+            rows.push_str(&format!("<Deleted><Key>{}</Key></Deleted>", listing::escape(&key)));
+            lock(&self.bucket).delete(key);
+        }
+        let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><DeleteResult>{rows}</DeleteResult>");
+        Ok(document("application/xml", text))
     }
 
     /// What `GET /_stats` answers.
@@ -285,20 +368,14 @@ impl Server {
     }
 }
 
-/// Bodies that are more than their content, and copies, are beyond this server.
+/// Copies on its side are beyond this server.
 fn is_unsupported(headers: &HeaderMap) -> bool {
-    let is_chunked = |value: &HeaderValue| value.as_bytes().starts_with(b"STREAMING-");
-    headers.get("x-amz-content-sha256").is_some_and(is_chunked) || headers.contains_key("x-amz-copy-source")
+    headers.contains_key("x-amz-copy-source") || headers.contains_key("x-oss-copy-source")
 }
 
-/// The headers that GET and HEAD share.
-fn describe(headers: &mut HeaderMap, key: &str, stored: Stored) {
-    let modified = if stored.origin == Origin::Synthesised { SYNTHESISED_AT } else { PUT_AT };
-    headers.insert(header::ETAG, to_header(&stored.etag(key)));
-    headers.insert(header::LAST_MODIFIED, modified);
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(RCLONE_TIME.0, RCLONE_TIME.1);
+async fn read_text(body: Incoming) -> std::result::Result<String, Refusal> {
+    let body = body.collect().await.map_err(|_| Refusal::IncompleteBody)?.to_bytes();
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// Offset and length of `bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<length>`.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::config::parse_rate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops;
 use crate::ops::keys::KeyList;
@@ -19,7 +20,7 @@ pub(super) struct Copying {
     /// How to look at the source: as a snapshot repository if its root holds `index-<N>` (auto), as one or not at all, or as plain objects in no order
     #[arg(long, value_enum, default_value_t)]
     pub(super) mode: ModeWord,
-    /// When an object that the target has is left alone: equal size and not older, in whole seconds (size-time), equal size, never (always), or whenever it exists (missing)
+    /// When an object that the target has is left alone: equal size and not older, in whole seconds (size-time), equal size, when it remembers to be a copy of exactly this object (exact), never (always), or whenever it exists (missing)
     #[arg(long, value_enum, default_value_t)]
     pub(super) compare: CompareWord,
     /// Copy only keys that match; `*` stays within a segment, `**` crosses `/`. May be given several times
@@ -37,9 +38,25 @@ pub(super) struct Copying {
     /// Overwrite a data blob that the target holds under the same name with other content. Until the run ends, snapshots that need the old content cannot be restored from the target
     #[arg(long)]
     pub(super) overwrite_changed: bool,
+    /// Delete at the target what the source does not have, after everything was copied. Only in plain mode; with filters, only what they let through
+    #[arg(long)]
+    pub(super) delete_extra: bool,
+    /// The most objects that `--delete-extra` may delete; if there are more, it deletes none
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "delete_extra")]
+    pub(super) max_delete: u64,
     /// Objects or parts under way at once [default: `transfers` of the configuration, else 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) transfers: Option<u32>,
+    /// At most this many bytes each second, such as 200MiB/s [default: `bandwidth` of the configuration, else no bound]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(super) bandwidth: Option<u64>,
+    /// At most this many requests to each side each second [default: `requests_per_second` of the configuration, else no bound]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) requests_per_second: Option<u32>,
+}
+
+fn rate(text: &str) -> std::result::Result<u64, String> {
+    parse_rate(text).ok_or_else(|| "write bytes for each second such as `200MiB/s`, at least `1KiB/s`".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -55,6 +72,7 @@ pub(super) enum CompareWord {
     #[default]
     SizeTime,
     Size,
+    Exact,
     Always,
     Missing,
 }
@@ -73,17 +91,26 @@ impl Copying {
                 .because("a new snapshot needs old objects too")
                 .hint("leave it out: what the target has is skipped anyway"));
         }
+        if self.delete_extra && self.keys_from.is_some() {
+            return Err(Error::new(ErrorKind::Invalid, "use `--delete-extra` with `--keys-from`")
+                .because("a list of keys does not say what else the source has")
+                .hint("leave one of the two out"));
+        }
         if let Some(transfers) = self.transfers {
             transfer.transfers = transfers;
         }
+        transfer.bandwidth = self.bandwidth.or(transfer.bandwidth);
+        transfer.requests_per_second = self.requests_per_second.or(transfer.requests_per_second);
         let rules = Rules {
             compare: match self.compare {
                 CompareWord::SizeTime => Compare::SizeTime,
                 CompareWord::Size => Compare::Size,
+                CompareWord::Exact => Compare::Exact,
                 CompareWord::Always => Compare::Always,
                 CompareWord::Missing => Compare::Missing,
             },
             filter: Filter::new(&self.include, &self.exclude, since)?,
+            delete_extra: self.delete_extra.then_some(self.max_delete),
             overwrite: if self.overwrite_changed { Overwrite::Changed } else { Overwrite::Refuse },
         };
         let mode = match self.mode {

@@ -16,7 +16,7 @@ use crate::elastic::{self, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::restore;
 use crate::ops::snapshot::Which;
-use crate::store::{Scheme, path_style};
+use crate::store::{Scheme, path_style, s3_endpoint};
 use crate::wire;
 
 /// How a cluster sees a repository.
@@ -63,7 +63,7 @@ impl Registering {
         let kind = match (self.kind, scheme) {
             (Some(kind), _) => kind,
             (None, Some(Scheme::File)) => TypeWord::Fs,
-            (None, Some(Scheme::S3)) => TypeWord::S3,
+            (None, Some(Scheme::S3 | Scheme::Oss | Scheme::Qingstor)) => TypeWord::S3,
             (None, None) => TypeWord::Url,
         };
         if self.url.is_some() && kind != TypeWord::Url {
@@ -79,10 +79,10 @@ impl Registering {
             (TypeWord::Fs, Some(place)) if scheme == Some(Scheme::File) => {
                 Kind::Fs { location: place.location.directory().to_string_lossy().into_owned() }
             }
-            (TypeWord::S3, Some(place)) if scheme == Some(Scheme::S3) => Kind::S3(S3 {
+            (TypeWord::S3, Some(place)) if scheme != Some(Scheme::File) => Kind::S3(S3 {
                 bucket: place.location.bucket().to_owned(),
                 base_path: place.location.prefix().to_owned(),
-                endpoint: place.options.endpoint.clone(),
+                endpoint: s3_endpoint(&place.location, &place.options),
                 region: place.options.region.clone(),
                 path_style: path_style(&place.location, &place.options),
                 client: self.client.clone(),
@@ -91,7 +91,7 @@ impl Registering {
             _ => {
                 return Err(invalid(
                     "the type does not fit the location",
-                    "`fs` goes with `file://`, `s3` with `s3://`, and `url` with anything that the nodes can read by HTTP",
+                    "`fs` goes with `file://`, `s3` with `s3://`, `oss://` and `qingstor://`, and `url` with anything that the nodes can read by HTTP",
                 ));
             }
         };
@@ -185,6 +185,7 @@ pub(super) fn client_options(cluster: Cluster) -> Result<elastic::Options> {
     // A cluster under load takes its time; the snapshot calls are answered within its own `master_timeout` of 30 s.
     let options = wire::Options {
         ca_bundle: cluster.ca_bundle,
+        proxy: cluster.proxy,
         answer_timeout: Duration::from_mins(2),
         idle_timeout: Duration::from_secs(30),
         ..wire::Options::default()

@@ -29,7 +29,7 @@ pub(super) async fn prepare(session: &Session, ends: &Ends, copying: &Copying) -
     for note in notes {
         session.output.note(&format!("note: {note}"));
     }
-    Ok((open(&from, Access::Read).await?, open(&to, Access::Write).await?, options))
+    Ok((open(session, &from, Access::Read).await?, open(session, &to, Access::Write).await?, options))
 }
 
 /// The requests sent to both sides, by kind.
@@ -37,11 +37,20 @@ pub(super) async fn prepare(session: &Session, ends: &Ends, copying: &Copying) -
 pub(super) struct Requests {
     from: BTreeMap<&'static str, u64>,
     to: BTreeMap<&'static str, u64>,
+    refused: Refused,
+}
+
+/// Of these, those that were refused or not answered.
+#[derive(Debug, Serialize)]
+struct Refused {
+    from: u64,
+    to: u64,
 }
 
 impl Requests {
     pub(super) fn of(from: &End, to: &End) -> Self {
         let totals = |end: &End| end.meter.totals().into_iter().collect();
-        Self { from: totals(from), to: totals(to) }
+        let refused = Refused { from: from.meter.refused(), to: to.meter.refused() };
+        Self { from: totals(from), to: totals(to), refused }
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Outcome {
     Usage = 2,
     /// The command ended, and something failed on the way.
     Failures = 3,
+    /// A check found something wrong.
+    Findings = 4,
     /// The source kept moving.
     Moving = 5,
     /// The target holds what the source does not know.
@@ -50,6 +52,7 @@ impl Outcome {
             Self::Bug => "bug",
             Self::Usage => "usage",
             Self::Failures => "failures",
+            Self::Findings => "findings",
             Self::Moving => "moving",
             Self::Diverged => "diverged",
             Self::Denied => "denied",
@@ -72,7 +75,7 @@ Exit codes:
     1  a bug in snapferry
     2  usage or configuration: the command line, the configuration, or what they name
     3  finished with failures: the objects, shards or counts that failed are named
-    4  verify has findings
+    4  verify or check has findings
     5  the source kept moving
     6  the target has diverged: it holds what the source does not know
     7  denied: credentials are wrong or do not suffice

@@ -37,7 +37,7 @@ struct Object {
 
 impl Args {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
-        let end = open(&session.config.place(&self.location)?, Access::Read).await?;
+        let end = open(session, &session.config.place(&self.location)?, Access::Read).await?;
         let store = Retry::new(end.store, session.config.transfer().retry, session.output.clone());
         let mut pages = store.list(ListOptions::default());
         let (mut totals, mut objects) = (Totals::default(), Vec::new());

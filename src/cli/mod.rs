@@ -3,6 +3,7 @@
 //! One file per command. Only this room knows clap, and only [`output`] writes.
 
 mod args;
+mod check;
 mod cluster;
 mod ends;
 mod exit;
@@ -76,6 +77,7 @@ enum Command {
     Sync(sync::SyncArgs),
     Plan(plan::Args),
     Ls(ls::Args),
+    Check(check::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
@@ -109,7 +111,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>, cancel: Cancellation
                 output.note(&format!("warning: {warning}"));
             }
             let session = Session { config, output: output.clone(), cancel };
-            cli.command.run(&session).await
+            Box::pin(cli.command.run(&session)).await
         }
         Err(error) => Err(error),
     };
@@ -148,6 +150,7 @@ impl Command {
             Self::Sync(_) => "sync",
             Self::Plan(_) => "plan",
             Self::Ls(_) => "ls",
+            Self::Check(_) => "check",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
@@ -160,10 +163,11 @@ impl Command {
             Self::Sync(args) => args.run(session).await,
             Self::Plan(args) => args.run(session).await,
             Self::Ls(args) => args.run(session).await,
+            Self::Check(args) => args.run(session).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,
-            Self::Migrate(args) => args.run(session).await,
+            Self::Migrate(args) => Box::pin(args.run(session)).await,
         }
     }
 }
@@ -215,8 +219,8 @@ fn start_log(global: &Global) {
 }
 
 /// Opens one end of a copy.
-async fn open(place: &StorePlace, access: Access) -> Result<End> {
-    let meter = Arc::new(Meter::default());
+async fn open(session: &Session, place: &StorePlace, access: Access) -> Result<End> {
+    let meter = Arc::new(Meter::telling(place.location.to_string(), session.output.clone()));
     let store = store::open(&place.location, &place.options, access, meter.clone()).await?;
     Ok(End { location: place.location.clone(), endpoint: place.options.endpoint.clone(), store, meter })
 }

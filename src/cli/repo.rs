@@ -132,7 +132,7 @@ impl Register {
 /// The snapshots that the cluster must show, if the place can be looked at from here. It may well be one that only the nodes
 /// reach.
 async fn look(session: &Session, place: &StorePlace) -> Result<Vec<Expected>> {
-    let seen = match open(place, Access::Read).await {
+    let seen = match open(session, place, Access::Read).await {
         Ok(end) => migrate::expected(&end).await,
         Err(error) => Err(error),
     };

@@ -16,13 +16,13 @@ use super::{ErrorDocument, Session, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
 use crate::ops::sync::{Report, RootState, run};
-use crate::transfer::{Failure, Spool, Totals};
+use crate::transfer::{Failure, Integrity, Spool, Totals};
 
 /// Copy what the target lacks
 ///
 /// A location whose root holds `index-<N>` is a snapshot repository: its data is copied first, then its metadata, and its root
 /// last, only if the source has not moved meanwhile. Anything else is copied as plain objects. Killed at any moment and run
-/// again, a sync ends in the same place; nothing is ever deleted.
+/// again, a sync ends in the same place. Nothing is deleted unless `--delete-extra` asks for it.
 ///
 /// For example `snapferry sync s3://backup/es file:///mnt/copy`, or `snapferry sync aws/es minio/es --json`.
 #[derive(Debug, clap::Args)]
@@ -89,6 +89,8 @@ pub(super) struct SyncDocument {
     skipped_reasons: BTreeMap<&'static str, Totals>,
     failed: FailedDocument,
     extra: Totals,
+    deleted: Totals,
+    integrity: Integrity,
     requests: Requests,
     elapsed_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +137,8 @@ impl SyncDocument {
             skipped_reasons: summary.reasons.clone(),
             failed: FailedDocument { totals: summary.failed, list },
             extra: summary.extra,
+            deleted: summary.deleted,
+            integrity: summary.integrity.clone(),
             requests: Requests::of(from, to),
             elapsed_seconds: took.as_secs_f64(),
             error: report.error.as_ref().map(ErrorDocument::new),
@@ -168,7 +172,12 @@ impl SyncDocument {
         if self.failed.totals.objects > 0 {
             lines.push(format!("failed {}", counted(&self.failed.totals)));
         }
-        if self.extra.objects > 0 {
+        if let Some(proof) = proof(&self.integrity) {
+            lines.push(proof);
+        }
+        if self.deleted.objects > 0 {
+            lines.push(format!("deleted {} that the source does not have", counted(&self.deleted)));
+        } else if self.extra.objects > 0 {
             lines.push(format!("left alone {} that only the target has", counted(&self.extra)));
         }
         match self.root {
@@ -180,6 +189,15 @@ impl SyncDocument {
         }
         lines
     }
+}
+
+/// "proven by: md5 12 objects, length 3 objects at the source; …".
+fn proof(integrity: &Integrity) -> Option<String> {
+    let side = |proofs: &BTreeMap<&'static str, u64>| {
+        proofs.iter().map(|(proof, objects)| format!("{proof} {objects}")).collect::<Vec<_>>().join(", ")
+    };
+    let (source, target) = (side(&integrity.source), side(&integrity.target));
+    (!source.is_empty()).then(|| format!("checked with the source by {source}; with the target by {target}"))
 }
 
 /// Writes all failures to the file, and gives the first ones for the document.

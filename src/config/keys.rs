@@ -15,6 +15,10 @@ pub(super) enum Kind {
     Number { least: u64, most: u64 },
     /// A number of bytes in this range, with or without a unit.
     Size { least: u64, most: u64 },
+    /// A number of bytes for each second, from 1 KiB: a size, with or without `/s` behind it.
+    Rate,
+    /// `true`, `false`, or `"auto"` to try it once.
+    Ability,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -30,6 +34,8 @@ impl Kind {
             Self::Size { least, most } => {
                 format!("a number of bytes or a text like \"64MiB\", from {} to {}", size(least), size(most))
             }
+            Self::Rate => "bytes for each second, a number or a text like \"200MiB/s\", from 1 KiB".to_owned(),
+            Self::Ability => "`true`, `false` or \"auto\"".to_owned(),
             Self::Choice(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 words.join(", ")
@@ -67,6 +73,10 @@ pub(super) const STORE: &[Spec] = &[
     spec("url", Kind::Text),
     spec("endpoint", Kind::Text),
     spec("region", Kind::Text),
+    spec("zone", Kind::Text),
+    spec("network", Kind::Choice(&["public", "internal", "accelerate"])),
+    spec("protocol", Kind::Choice(&["oss", "s3"])),
+    spec("signature", Kind::Choice(&["v4", "v1"])),
     spec("addressing", Kind::Choice(&["auto", "path", "virtual"])),
     spec("access_key_id", Kind::Secret),
     spec("access_key_id_file", Kind::Path),
@@ -75,9 +85,34 @@ pub(super) const STORE: &[Spec] = &[
     spec("session_token", Kind::Secret),
     spec("session_token_file", Kind::Path),
     spec("profile", Kind::Text),
+    spec("ram_role", Kind::Text),
+    spec("metadata_endpoint", Kind::Text),
+    spec("sts_endpoint", Kind::Text),
     spec("ca_bundle", Kind::Path),
     spec("allow_http", Kind::Switch),
+    spec("proxy", Kind::Secret),
+    spec("requester_pays", Kind::Switch),
+    spec("storage_class", Kind::Text),
+    spec("encryption", Kind::Choice(&["AES256", "aws:kms", "KMS"])),
+    spec("encryption_key", Kind::Text),
+    spec("tags", Kind::Text),
+    spec("provider", Kind::Choice(&PROVIDER_WORDS)),
+    spec("list_version", Kind::Choice(&["auto", "v1", "v2"])),
+    spec("encoding_type", Kind::Switch),
+    spec("etag_md5", Kind::Ability),
+    spec("checksum_header", Kind::Ability),
+    spec("checksum_trailer", Kind::Ability),
+    spec("delete_md5", Kind::Switch),
+    spec("delete_batch", Kind::Switch),
+    spec("conditional_writes", Kind::Ability),
+    spec("dot_segments", Kind::Ability),
+    spec("min_part", Kind::Size { least: 1, most: 5 * GIB }),
+    spec("server_copy", Kind::Switch),
 ];
+
+/// The providers that a store can be told to be.
+const PROVIDER_WORDS: [&str; 11] =
+    ["aws", "minio", "ceph", "seaweedfs", "garage", "r2", "tencent", "huawei", "qingstor", "oss", "other"];
 
 /// The keys of `[elastic.<name>]`.
 pub(super) const ELASTIC: &[Spec] = &[
@@ -89,6 +124,7 @@ pub(super) const ELASTIC: &[Spec] = &[
     spec("api_key_file", Kind::Path),
     spec("ca_bundle", Kind::Path),
     spec("allow_http", Kind::Switch),
+    spec("proxy", Kind::Secret),
 ];
 
 /// The keys of `[transfer]`.
@@ -97,6 +133,11 @@ pub(super) const TRANSFER: &[Spec] = &[
     spec("memory", Kind::Size { least: MIB, most: 1024 * GIB }),
     spec("part_size", Kind::Size { least: 5 * MIB, most: 5 * GIB }),
     spec("multipart_threshold", Kind::Size { least: 5 * MIB, most: 5 * GIB }),
+    spec("bandwidth", Kind::Rate),
+    spec("requests_per_second", Kind::Number { least: 1, most: 1_000_000 }),
+    spec("server_copy", Kind::Switch),
+    spec("remember_source", Kind::Switch),
+    spec("md5", Kind::Switch),
     spec("attempts", Kind::Number { least: 1, most: 100 }),
     spec("replans", Kind::Number { least: 0, most: 100 }),
 ];

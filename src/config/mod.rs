@@ -4,18 +4,21 @@
 
 mod keys;
 mod raw;
+mod store;
 
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use self::keys::nearest;
+pub(crate) use self::raw::parse_rate;
 use self::raw::{Origin, Raw, Section};
 use crate::elastic::Auth;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use crate::store::{Addressing, Location, Options, SCHEMES, Scheme};
+use crate::store::{Location, Options, SCHEMES};
 use crate::transfer;
+use crate::wire::Proxy;
 
 /// Everything configured.
 pub struct Config {
@@ -40,6 +43,8 @@ pub struct Cluster {
     pub auth: Auth,
     /// PEM file with the certificates to trust in place of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// The proxy to go through.
+    pub proxy: Proxy,
 }
 
 /// The file looked for in the current directory and in the user's configuration directory.
@@ -94,6 +99,11 @@ impl Config {
         if let Some(attempts) = section.number("attempts") {
             options.retry.attempts = narrow(attempts);
         }
+        options.bandwidth = section.number("bandwidth");
+        options.requests_per_second = section.number("requests_per_second").map(narrow);
+        options.server_copy = section.set("server_copy").unwrap_or(options.server_copy);
+        options.remember = section.set("remember_source").unwrap_or(options.remember);
+        options.md5 = section.switch("md5");
         options.memory = section.number("memory").unwrap_or(options.memory);
         options.part_size = section.number("part_size").unwrap_or(options.part_size);
         options.multipart_threshold = section.number("multipart_threshold").unwrap_or(options.multipart_threshold);
@@ -116,7 +126,7 @@ impl Config {
         let Some((name, section)) = lookup(&self.raw.stores, name) else {
             return Err(unknown("store", text, name, self.raw.stores.keys(), SCHEMES));
         };
-        let mut place = store(name, section)?;
+        let mut place = store::read(name, section)?;
         place.location = place.location.join(path);
         Ok(place)
     }
@@ -125,7 +135,7 @@ impl Config {
     pub fn cluster(&self, text: &str) -> Result<Cluster> {
         if text.contains("://") {
             let url = address(text, false, None)?;
-            return Ok(Cluster { url, auth: Auth::None, ca_bundle: None });
+            return Ok(Cluster { url, auth: Auth::None, ca_bundle: None, proxy: Proxy::Environment });
         }
         match lookup(&self.raw.elastic, text) {
             Some((name, section)) => cluster(name, section),
@@ -136,7 +146,7 @@ impl Config {
     /// Finds every mistake that shows without reading secrets.
     fn check(&self) -> Result<()> {
         for (name, section) in &self.raw.stores {
-            check_store(name, section)?;
+            store::check(name, section)?;
         }
         for (name, section) in &self.raw.elastic {
             check_cluster(name, section)?;
@@ -190,45 +200,6 @@ fn wrong(section: &Section, key: &str, cause: &str) -> Error {
         _ => cause.to_owned(),
     };
     Error::new(ErrorKind::Invalid, doing).because(cause)
-}
-
-fn check_store(name: &str, section: &Section) -> Result<()> {
-    let Some(url) = section.text("url") else {
-        return Err(wrong(section, "url", &format!("`[store.{name}]` has no `url`")).hint(format!(
-            "add `url = \"s3://bucket/prefix\"`, or set `SNAPFERRY_STORE_{}_URL`",
-            raw::variable_name(name)
-        )));
-    };
-    let location = Location::parse(url).map_err(|error| placed(section, "url", &error))?;
-    if location.scheme() == Scheme::File
-        && let Some(key) = section.0.keys().find(|key| **key != "url")
-    {
-        return Err(wrong(section, key, &format!("`{key}` in `[store.{name}]` means nothing for a directory"))
-            .hint("a `file://` store has only `url`"));
-    }
-    if let Some(endpoint) = section.text("endpoint") {
-        address(endpoint, section.switch("allow_http"), Some((section, "endpoint")))?;
-    }
-    for key in ["access_key_id", "secret_access_key", "session_token"] {
-        not_both(section, key)?;
-    }
-    let has = |key: &str| section.0.contains_key(key) || section.0.contains_key(format!("{key}_file").as_str());
-    let pair = (has("access_key_id"), has("secret_access_key"));
-    let lonely = match pair {
-        (true, false) => Some(("access_key_id", "secret_access_key")),
-        (false, true) => Some(("secret_access_key", "access_key_id")),
-        (false, false) if has("session_token") => Some(("session_token", "access_key_id")),
-        _ => None,
-    };
-    if let Some((key, missing)) = lonely {
-        return Err(wrong(section, key, &format!("`[store.{name}]` has `{key}` and no `{missing}`"))
-            .hint(format!("add `{missing}` or `{missing}_file`, or leave both out to use AWS's usual chain")));
-    }
-    if pair.0 && section.text("profile").is_some() {
-        return Err(wrong(section, "profile", &format!("`[store.{name}]` has keys of its own and a `profile`"))
-            .hint("leave one of the two out"));
-    }
-    Ok(())
 }
 
 fn check_cluster(name: &str, section: &Section) -> Result<()> {
@@ -308,6 +279,15 @@ fn address(text: &str, allow_http: bool, written: Option<(&Section, &str)>) -> R
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// The proxy that a section names; the environment's if it names none.
+fn proxy(section: &Section) -> Proxy {
+    match section.text("proxy") {
+        None | Some("environment") => Proxy::Environment,
+        Some("none") => Proxy::None,
+        Some(url) => Proxy::Url(url.to_owned()),
+    }
+}
+
 fn placed(section: &Section, key: &str, error: &Error) -> Error {
     let cause = error.cause().unwrap_or_else(|| error.doing().to_owned());
     let placed = wrong(section, key, &format!("`{key}`: {cause}"));
@@ -315,26 +295,6 @@ fn placed(section: &Section, key: &str, error: &Error) -> Error {
         Some(advice) => placed.hint(advice.to_owned()),
         None => placed,
     }
-}
-
-fn store(name: &str, section: &Section) -> Result<StorePlace> {
-    let url = section.text("url").unwrap_or_default();
-    let location = Location::parse(url).map_err(|error| placed(section, "url", &error))?;
-    let options = Options {
-        endpoint: section.text("endpoint").map(|text| text.trim_end_matches('/').to_owned()),
-        region: section.text("region").map(ToOwned::to_owned),
-        addressing: match section.text("addressing") {
-            Some("path") => Addressing::Path,
-            Some("virtual") => Addressing::Virtual,
-            _ => Addressing::Auto,
-        },
-        access_key_id: secret(name, section, "access_key_id")?,
-        secret_access_key: secret(name, section, "secret_access_key")?,
-        session_token: secret(name, section, "session_token")?,
-        profile: section.text("profile").map(ToOwned::to_owned),
-        ca_bundle: section.text("ca_bundle").map(PathBuf::from),
-    };
-    Ok(StorePlace { location, options })
 }
 
 fn cluster(name: &str, section: &Section) -> Result<Cluster> {
@@ -346,7 +306,7 @@ fn cluster(name: &str, section: &Section) -> Result<Cluster> {
         (_, _, Some(key)) => Auth::ApiKey(key),
         _ => Auth::None,
     };
-    Ok(Cluster { url, auth, ca_bundle: section.text("ca_bundle").map(PathBuf::from) })
+    Ok(Cluster { url, auth, ca_bundle: section.text("ca_bundle").map(PathBuf::from), proxy: proxy(section) })
 }
 
 /// No key, password or token is longer; what is longer is another file.

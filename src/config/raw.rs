@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Kind, SECTIONS, Spec, nearest};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::Ability;
 
 /// A larger file is no configuration.
 const LARGEST: u64 = 1024 * 1024;
@@ -65,8 +66,26 @@ impl Section {
         }
     }
 
+    /// Whether a switch is on; off if it is not there.
     pub(super) fn switch(&self, key: &str) -> bool {
-        matches!(self.0.get(key).map(|entry| &entry.value), Some(Value::Switch(true)))
+        self.set(key) == Some(true)
+    }
+
+    /// How a switch is set; none if it is not there.
+    pub(super) fn set(&self, key: &str) -> Option<bool> {
+        match self.0.get(key).map(|entry| &entry.value) {
+            Some(Value::Switch(on)) => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// What is said of an ability; none if nothing is.
+    pub(super) fn ability(&self, key: &str) -> Option<Ability> {
+        match self.0.get(key).map(|entry| &entry.value)? {
+            Value::Switch(true) => Some(Ability::Yes),
+            Value::Switch(false) => Some(Ability::No),
+            _ => Some(Ability::Auto),
+        }
     }
 
     /// Where the section was written, as far as one of its keys says.
@@ -185,6 +204,7 @@ fn from_variable(spec: &'static Spec, name: &str, text: &str) -> Result<Entry> {
     let value = match spec.kind {
         Kind::Number { .. } => text.parse::<u64>().ok().map(Value::Number),
         Kind::Switch => text.parse::<bool>().ok().map(Value::Switch),
+        Kind::Ability if text != "auto" => text.parse::<bool>().ok().map(Value::Switch),
         _ => Some(Value::Text(text.to_owned())),
     };
     let checked = value.and_then(|value| check(spec.kind, value));
@@ -204,7 +224,10 @@ fn check(kind: Kind, value: Value) -> Option<Value> {
             Some(Value::Text(text))
         }
         (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => Some(Value::Text(text)),
-        (Kind::Switch, Value::Switch(on)) => Some(Value::Switch(on)),
+        (Kind::Switch | Kind::Ability, Value::Switch(on)) => Some(Value::Switch(on)),
+        (Kind::Ability, Value::Text(text)) if text == "auto" => Some(Value::Text(text)),
+        (Kind::Rate, Value::Number(rate)) => Some(Value::Number(rate)).filter(|_| rate >= 1024),
+        (Kind::Rate, Value::Text(text)) => parse_rate(&text).map(Value::Number),
         (Kind::Number { least, most }, Value::Number(number)) if (least..=most).contains(&number) => {
             Some(Value::Number(number))
         }
@@ -218,6 +241,12 @@ fn check(kind: Kind, value: Value) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// Reads "200MiB/s" or "200MiB": bytes for each second, at least 1 KiB.
+pub(crate) fn parse_rate(text: &str) -> Option<u64> {
+    let text = text.trim();
+    parse_size(text.strip_suffix("/s").unwrap_or(text)).filter(|rate| *rate >= 1024)
 }
 
 /// Reads "64MiB", "1.5 GiB", "5000": units of 1,024 with an `i`, of 1,000 without.

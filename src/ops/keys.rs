@@ -59,7 +59,7 @@ impl Missing {
 
 async fn look(store: Arc<dyn ObjectStore>, key: Key, missing: Option<Missing>) -> Result<Option<ObjectMeta>> {
     match store.head(&key).await {
-        Ok(meta) => Ok(Some(meta)),
+        Ok(head) => Ok(Some(head.meta)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if let Some(missing) = missing {
                 missing.0.lock().unwrap_or_else(PoisonError::into_inner).push((key, error));

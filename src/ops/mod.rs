@@ -3,8 +3,10 @@
 //! - [`sync`]: copy what the target lacks; [`plan`]: what that would be
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
+//! - [`check`]: what a place can do and what it gets wrong
 //! - [`migrate`]: sync, register, restore, compare
 
+pub mod check;
 pub mod compare;
 mod end;
 pub mod keys;

@@ -214,7 +214,9 @@ impl Sync<'_> {
             ));
             return Ok(Ended::Done);
         }
-        if round.pin.generation().is_some() && report.summary.copied.objects > 0 && !self.is_carried_out(round).await? {
+        // A list of keys says nothing of the rest of the target.
+        let audited = report.summary.copied_in_round() > 0 && self.options.keys.is_none();
+        if audited && !self.is_carried_out(round).await? {
             return Ok(Ended::Lost);
         }
         let fence = match Fence::raise(round.pin.as_ref()).await? {
@@ -222,6 +224,9 @@ impl Sync<'_> {
             Raised::Moved { now } => return Ok(Ended::Moved { from: report.generation.unwrap_or(0), to: now }),
         };
         let committed = meta.commit(&mut round.plan, fence, &mut report.summary).await?;
+        if let Some(most) = self.options.rules.delete_extra.filter(|_| round.pin.generation().is_none()) {
+            committed.sweep(round.plan.take_extras(), most, &mut report.summary).await?;
+        }
         report.root =
             committed.generation.map(|_| if committed.wrote { RootState::Published } else { RootState::Unchanged });
         Ok(Ended::Done)
@@ -253,6 +258,13 @@ impl Sync<'_> {
                     .hint("check the prefix: the repository's `base_path` belongs to it"));
             }
             (None, _) => (Box::new(NoPin), Box::new(Flat)),
+            (Some(_), _) if self.options.rules.delete_extra.is_some() => {
+                return Err(Error::new(ErrorKind::Invalid, "use `--delete-extra` here")
+                    .because("the source is a snapshot repository, whose target may hold what its own root still needs")
+                    .hint(
+                        "leave it out; `--mode plain --delete-extra` mirrors the objects without regard to the format",
+                    ));
+            }
             (Some(_), _) if self.options.since => {
                 return Err(Error::new(ErrorKind::Invalid, "use `--since` here")
                     .because("the source is a snapshot repository, whose new snapshots need old objects too")

@@ -68,6 +68,10 @@ pub enum Scheme {
     File,
     /// A bucket of Amazon S3 or of a server that speaks its protocol: `s3://bucket/prefix`.
     S3,
+    /// A bucket of Alibaba Cloud OSS: `oss://bucket/prefix`.
+    Oss,
+    /// A bucket of QingStor: `qingstor://bucket/prefix`.
+    Qingstor,
 }
 
 impl Scheme {
@@ -77,12 +81,15 @@ impl Scheme {
         match self {
             Self::File => "file",
             Self::S3 => "s3",
+            Self::Oss => "oss",
+            Self::Qingstor => "qingstor",
         }
     }
 }
 
 /// The schemes a user may write, for messages.
-pub const SCHEMES: &str = "`file:///absolute/path`, `s3://bucket/prefix`";
+pub const SCHEMES: &str =
+    "`s3://bucket/prefix`, `oss://bucket/prefix`, `qingstor://bucket/prefix`, `file:///absolute/path`";
 
 /// A place that objects are in: `scheme://bucket/prefix`. The only way a user names one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -121,6 +128,8 @@ impl Location {
                 Scheme::File
             }
             "s3" => Scheme::S3,
+            "oss" => Scheme::Oss,
+            "qingstor" => Scheme::Qingstor,
             other => {
                 return Err(invalid(format!("`{other}` is no scheme it can have")).hint(format!("write {SCHEMES}")));
             }

@@ -9,8 +9,9 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::{
-    Algorithm, Body, Capability, Checksum, ETag, GetOptions, GetResult, Key, ListOptions, Meter, MultipartUpload,
-    ObjectMeta, ObjectStore, Pages, Part, PartSpec, PutResult, RequestKind, short,
+    Algorithm, Attributes, Body, Capability, Checksum, ETag, GetOptions, GetResult, Head, Key, ListOptions, Meter,
+    MultipartUpload, ObjectMeta, ObjectStore, Origin, Pages, Part, PartSpec, PutOptions, PutResult, RequestKind,
+    is_there, no_server, one_by_one, short,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,6 +26,7 @@ pub struct MemoryStore {
 struct Object {
     bytes: Bytes,
     modified: Timestamp,
+    attributes: Attributes,
 }
 
 /// Keys in one page; small, so that tests see many pages.
@@ -39,7 +41,7 @@ impl MemoryStore {
 
     /// Puts an object there as it was at `modified`.
     pub fn insert(&self, key: Key, bytes: impl Into<Bytes>, modified: Timestamp) {
-        self.lock().insert(key, Object { bytes: bytes.into(), modified });
+        self.lock().insert(key, Object { bytes: bytes.into(), modified, attributes: Attributes::default() });
     }
 
     /// All objects, as they are now.
@@ -50,6 +52,18 @@ impl MemoryStore {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Object>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<PutResult> {
+        let object = Object { bytes, modified: Timestamp::now(), attributes: options.attributes.clone() };
+        let checksums = vec![Checksum::of(Algorithm::Crc64Nvme, &object.bytes)];
+        let etag = object.meta(key).etag;
+        let mut objects = self.lock();
+        if options.if_absent && objects.contains_key(key) {
+            return Err(is_there(key));
+        }
+        objects.insert(key.clone(), object);
+        Ok(PutResult { etag, checksums })
     }
 
     fn find(&self, key: &Key, doing: &str) -> Result<Object> {
@@ -68,9 +82,11 @@ impl Object {
 
 #[async_trait]
 impl ObjectStore for MemoryStore {
-    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
+    async fn head(&self, key: &Key) -> Result<Head> {
         self.meter.count(RequestKind::Head);
-        Ok(self.find(key, "look at")?.meta(key))
+        let object = self.find(key, "look at")?;
+        let checksums = vec![Checksum::of(Algorithm::Crc64Nvme, &object.bytes)];
+        Ok(Head { meta: object.meta(key), attributes: object.attributes, checksums })
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<GetResult> {
@@ -91,22 +107,23 @@ impl ObjectStore for MemoryStore {
                     .because(format!("it has {} bytes", meta.size)));
             }
         };
-        let checksum = Some(Checksum::of(Algorithm::Crc64Nvme, &bytes));
-        Ok(GetResult { meta, checksum, body: Body::from_bytes(bytes) })
+        let checksums = vec![Checksum::of(Algorithm::Crc64Nvme, &bytes)];
+        Ok(GetResult { meta, attributes: object.attributes, checksums, body: Body::from_bytes(bytes) })
     }
 
-    async fn put(&self, key: &Key, body: Body) -> Result<PutResult> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<PutResult> {
         self.meter.count(RequestKind::Put);
-        let object = Object { bytes: gather(body).await?, modified: Timestamp::now() };
-        let checksum = Checksum::of(Algorithm::Crc64Nvme, &object.bytes);
-        let etag = object.meta(key).etag;
-        self.lock().insert(key.clone(), object);
-        Ok(PutResult { etag, checksum: Some(checksum) })
+        self.keep(key, gather(body).await?, options)
     }
 
-    async fn put_multipart(&self, key: &Key, _size: u64) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart(&self, key: &Key, _size: u64, options: &PutOptions) -> Result<Box<dyn MultipartUpload>> {
         self.meter.count(RequestKind::CreateMultipartUpload);
-        Ok(Box::new(Upload { store: self.clone(), key: key.clone(), parts: Mutex::default() }))
+        let (key, options) = (key.clone(), options.clone());
+        Ok(Box::new(Upload { store: self.clone(), key, options, parts: Mutex::default() }))
+    }
+
+    async fn copy(&self, _from: Origin<'_>, key: &Key, _options: &PutOptions) -> Result<PutResult> {
+        Err(no_server(key))
     }
 
     fn list(&self, options: ListOptions) -> Pages {
@@ -138,8 +155,12 @@ impl ObjectStore for MemoryStore {
         Ok(())
     }
 
+    async fn delete_batch(&self, keys: &[Key]) -> Result<Vec<(Key, Error)>> {
+        Ok(one_by_one(self, keys).await)
+    }
+
     fn capability(&self) -> Capability {
-        Capability::local()
+        Capability { attributes: true, ..Capability::local() }
     }
 }
 
@@ -158,6 +179,7 @@ async fn gather(mut body: Body) -> Result<Bytes> {
 struct Upload {
     store: MemoryStore,
     key: Key,
+    options: PutOptions,
     parts: Mutex<BTreeMap<u32, Bytes>>,
 }
 
@@ -172,9 +194,13 @@ impl MultipartUpload for Upload {
     async fn put_part(&self, part: PartSpec, body: Body) -> Result<Part> {
         self.store.meter.count(RequestKind::UploadPart);
         let bytes = gather(body).await?;
-        let checksum = Some(Checksum::of(Algorithm::Crc64Nvme, &bytes));
+        let checksums = vec![Checksum::of(Algorithm::Crc64Nvme, &bytes)];
         self.parts().insert(part.number, bytes);
-        Ok(Part { spec: part, etag: None, checksum })
+        Ok(Part { spec: part, etag: None, checksums })
+    }
+
+    async fn copy_part(&self, _part: PartSpec, _from: Origin<'_>) -> Result<Part> {
+        Err(no_server(&self.key))
     }
 
     async fn complete(&self, parts: Vec<Part>) -> Result<PutResult> {
@@ -187,11 +213,7 @@ impl MultipartUpload for Upload {
                     .because(format!("part {} was never written", part.spec.number))
             })?);
         }
-        let object = Object { bytes: all.into(), modified: Timestamp::now() };
-        let checksum = Checksum::of(Algorithm::Crc64Nvme, &object.bytes);
-        let etag = object.meta(&self.key).etag;
-        self.store.lock().insert(self.key.clone(), object);
-        Ok(PutResult { etag, checksum: Some(checksum) })
+        self.store.keep(&self.key, all.into(), &self.options)
     }
 
     async fn abort(&self) -> Result<()> {

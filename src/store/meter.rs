@@ -1,6 +1,11 @@
 //! Counts the requests that a store sends, by kind: what a provider bills and throttles.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::event::{Event, Reporter};
 
 /// What a request asks for. The words are those of S3's own operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +20,13 @@ pub enum RequestKind {
     CompleteMultipartUpload,
     AbortMultipartUpload,
     Delete,
+    Copy,
+    CopyPart,
+    DeleteBatch,
 }
 
 /// All kinds with their words in JSON, in the order of the enum.
-const KINDS: [(RequestKind, &str); 9] = [
+const KINDS: [(RequestKind, &str); 12] = [
     (RequestKind::List, "list"),
     (RequestKind::Head, "head"),
     (RequestKind::Get, "get"),
@@ -28,16 +36,73 @@ const KINDS: [(RequestKind, &str); 9] = [
     (RequestKind::CompleteMultipartUpload, "complete-multipart-upload"),
     (RequestKind::AbortMultipartUpload, "abort-multipart-upload"),
     (RequestKind::Delete, "delete"),
+    (RequestKind::Copy, "copy"),
+    (RequestKind::CopyPart, "copy-part"),
+    (RequestKind::DeleteBatch, "delete-batch"),
 ];
 
+impl RequestKind {
+    /// The word for it in JSON and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        KINDS[self as usize].1
+    }
+}
+
+/// A request that was answered, or that failed on the way.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange {
+    /// What it asked for.
+    pub kind: RequestKind,
+    /// The answer's HTTP status; 0 if none came.
+    pub status: u16,
+    /// Bytes of both bodies, as announced.
+    pub bytes: u64,
+    /// From the first byte sent to the head of the answer.
+    pub time: Duration,
+}
+
 /// The requests sent to one side. For a directory: the calls that would have been requests.
-#[derive(Debug, Default)]
-pub struct Meter([AtomicU64; KINDS.len()]);
+#[derive(Default)]
+pub struct Meter {
+    counts: [AtomicU64; KINDS.len()],
+    refused: AtomicU64,
+    listener: Option<(String, Arc<dyn Reporter>)>,
+}
 
 impl Meter {
-    /// One more request, counted when it is sent, whatever its outcome.
+    /// A meter that also tells `reporter` of every request, as one of the store `name`.
+    #[must_use]
+    pub fn telling(name: impl Into<String>, reporter: Arc<dyn Reporter>) -> Self {
+        Self { listener: Some((name.into(), reporter)), ..Self::default() }
+    }
+
+    /// One more request that is carried out here, by this machine.
     pub fn count(&self, kind: RequestKind) {
-        self.0[kind as usize].fetch_add(1, Ordering::Relaxed);
+        self.counts[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more request over the network, whatever its outcome.
+    pub fn record(&self, exchange: &Exchange) {
+        self.count(exchange.kind);
+        if exchange.status >= 400 || exchange.status == 0 {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some((store, reporter)) = &self.listener {
+            reporter.report(&Event::Request {
+                store,
+                request: exchange.kind.word(),
+                status: exchange.status,
+                bytes: exchange.bytes,
+                time: exchange.time,
+            });
+        }
+    }
+
+    /// How many requests were refused or not answered at all.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// The kinds that were sent at all, with their counts.
@@ -45,9 +110,15 @@ impl Meter {
     pub fn totals(&self) -> Vec<(&'static str, u64)> {
         KINDS
             .iter()
-            .map(|(kind, word)| (*word, self.0[*kind as usize].load(Ordering::Relaxed)))
+            .map(|(kind, word)| (*word, self.counts[*kind as usize].load(Ordering::Relaxed)))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.totals()).finish()
     }
 }
 

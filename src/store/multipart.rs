@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::capability::Capability;
 use super::meta::{Checksum, ETag};
-use super::request::{Body, PutResult};
+use super::request::{Body, Origin, PutResult};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An object being written in parts. Nothing of it is visible before [`complete`](MultipartUpload::complete).
@@ -17,6 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 pub trait MultipartUpload: Debug + Send + Sync {
     /// Writes one part. May be called for several parts at once, in any order, and again for a part that failed.
     async fn put_part(&self, part: PartSpec, body: Body) -> Result<Part>;
+
+    /// Lets the server copy one part out of another object. Only between stores of equal
+    /// [`place`](super::capability::ServerCopy::place).
+    async fn copy_part(&self, part: PartSpec, from: Origin<'_>) -> Result<Part>;
 
     /// Makes the object of all its parts visible at once. `parts` are in order and without a gap.
     async fn complete(&self, parts: Vec<Part>) -> Result<PutResult>;
@@ -43,8 +47,8 @@ pub struct Part {
     pub spec: PartSpec,
     /// The mark the store gave it.
     pub etag: Option<ETag>,
-    /// The checksum that the store itself computed over it, if it states one.
-    pub checksum: Option<Checksum>,
+    /// The checksums that the store itself computed over it; none if it states none.
+    pub checksums: Vec<Checksum>,
 }
 
 const MIB: u64 = 1024 * 1024;

@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 
-use super::key::Key;
+use super::attributes::Attributes;
+use super::key::{Key, Location};
 use super::meta::{Checksum, ETag, ObjectMeta};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -70,10 +71,42 @@ pub struct GetOptions {
 pub struct GetResult {
     /// The object as it is now; `size` is that of the whole object.
     pub meta: ObjectMeta,
-    /// The store's own checksum over exactly the bytes of `body`, if it states one.
-    pub checksum: Option<Checksum>,
+    /// What it carries beside its bytes.
+    pub attributes: Attributes,
+    /// The store's own checksums over exactly the bytes of `body`; none if it states none.
+    pub checksums: Vec<Checksum>,
     /// The bytes.
     pub body: Body,
+}
+
+/// All that is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// As a listing shows it.
+    pub meta: ObjectMeta,
+    /// What it carries beside its bytes.
+    pub attributes: Attributes,
+    /// The store's own checksums over all its bytes; none if it states none.
+    pub checksums: Vec<Checksum>,
+}
+
+/// How to write an object.
+#[derive(Debug, Clone, Default)]
+pub struct PutOptions {
+    /// What it carries beside its bytes.
+    pub attributes: Attributes,
+    /// Only if there is no object of that name; otherwise [`ErrorKind::AlreadyExists`]. A store without such writes looks first, which
+    /// is the weaker promise.
+    pub if_absent: bool,
+}
+
+/// An object in another location of the same place, to be copied by the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The location that it is in.
+    pub location: &'a Location,
+    /// The object as it was listed.
+    pub meta: &'a ObjectMeta,
 }
 
 /// An object that was written.
@@ -81,8 +114,8 @@ pub struct GetResult {
 pub struct PutResult {
     /// The mark of the new content, if the store gives one.
     pub etag: Option<ETag>,
-    /// The checksum that the store itself computed over what it stored, if it states one.
-    pub checksum: Option<Checksum>,
+    /// The checksums that the store itself computed over what it stored; none if it states none.
+    pub checksums: Vec<Checksum>,
 }
 
 /// Which objects to list.

@@ -14,6 +14,9 @@ pub enum Compare {
     Size,
     /// Never: everything is copied again.
     Always,
+    /// Sizes are equal and the target's object remembers to be a copy of exactly this source object: by its modification time and
+    /// its mark. Costs a look at every object that is there.
+    Exact,
     /// It exists.
     Missing,
 }
@@ -53,9 +56,11 @@ impl Compare {
     pub fn differs(self, source: &ObjectMeta, target: &ObjectMeta) -> Option<Reason> {
         match self {
             Self::Always => Some(Reason::Always),
-            Self::Size | Self::SizeTime if source.size != target.size => Some(Reason::Size),
+            Self::Size | Self::SizeTime | Self::Exact if source.size != target.size => Some(Reason::Size),
             // Stores keep times to the second or finer; a finer comparison would copy again what was copied within a second.
             Self::SizeTime if target.modified.as_second() < source.modified.as_second() => Some(Reason::Time),
+            // Not decided by a listing: the transfer looks.
+            Self::Exact => Some(Reason::Content),
             Self::Size | Self::SizeTime | Self::Missing => None,
         }
     }
@@ -66,6 +71,7 @@ impl Compare {
         match self {
             Self::SizeTime => "same-size-not-older",
             Self::Size => "same-size",
+            Self::Exact => "remembered",
             Self::Missing | Self::Always => "exists",
         }
     }

@@ -16,19 +16,26 @@ mod copy;
 mod engine;
 mod filter;
 mod join;
+mod pace;
 mod phase;
+mod pipe;
 mod plan;
+mod proof;
 mod run;
+mod server_copy;
 mod spool;
 mod summary;
+mod sweep;
 
 pub use self::compare::{Compare, Reason};
 pub use self::copy::Receipt;
 pub use self::engine::Engine;
 pub use self::filter::Filter;
 pub use self::join::{Join, Pair};
+use self::pace::Pace;
 pub use self::phase::{Data, Fence, Held, Meta, NoPin, Phase, Pin, Publication, Raised, Root, Transfer};
 pub use self::plan::{CopyPlan, Flat, Layout, Name, Overwrite, Place, Rules, Step};
+pub use self::proof::{Integrity, Proof};
 pub use self::run::{Committed, Run, Stop};
 pub use self::spool::Spool;
 pub use self::summary::{Failure, Summary, Totals};
@@ -47,6 +54,16 @@ pub struct Options {
     pub multipart_threshold: u64,
     /// The size of a part, in bytes, unless the object needs larger ones. A part is what a broken connection repeats.
     pub part_size: u64,
+    /// Bytes of all streams together for each second; none for no bound.
+    pub bandwidth: Option<u64>,
+    /// Requests to each side for each second; none for no bound.
+    pub requests_per_second: Option<u32>,
+    /// Whether the server copies where both sides are the same place.
+    pub server_copy: bool,
+    /// Whether copies remember in their metadata which object they are of.
+    pub remember: bool,
+    /// Whether the MD5 of every body is computed too, and compared with every statement of one. It costs ten times the copy.
+    pub md5: bool,
     /// When and how often to try again.
     pub retry: Policy,
 }
@@ -58,6 +75,11 @@ impl Default for Options {
             memory: 128 * MIB,
             multipart_threshold: 32 * MIB,
             part_size: 16 * MIB,
+            bandwidth: None,
+            requests_per_second: None,
+            server_copy: true,
+            remember: true,
+            md5: false,
             retry: Policy::default(),
         }
     }

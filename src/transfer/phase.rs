@@ -53,6 +53,8 @@ impl Phase for Root {
 pub(super) enum Method {
     /// It is copied, over whatever is there.
     Copy,
+    /// The target's object is looked at; copied unless it remembers to be a copy of exactly this one.
+    CopyUnlessRemembered,
     /// Both contents are read and compared; copied if they differ.
     CopyIfDifferent,
     /// Both contents are read and compared; refused if they differ.

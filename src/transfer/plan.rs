@@ -67,6 +67,8 @@ pub struct Rules {
     pub compare: Compare,
     /// Which keys the run is about.
     pub filter: Filter,
+    /// How many objects that only the target has may be deleted; none if they are left alone.
+    pub delete_extra: Option<u64>,
     /// Whether a [`Place::Blob`] may be overwritten with other content.
     pub overwrite: Overwrite,
 }
@@ -118,6 +120,8 @@ pub struct CopyPlan {
     meta: Spool<Transfer<Meta>>,
     roots: Vec<(u64, Transfer<Root>)>,
     publications: VecDeque<Publication>,
+    /// What is only at the target and may go.
+    extras: Spool<ObjectMeta>,
     /// Whether the target's root will change.
     publishes: bool,
     held_back: u64,
@@ -158,6 +162,7 @@ impl CopyPlan {
             meta: Spool::default(),
             roots: Vec::new(),
             publications: publications.iter().cloned().collect(),
+            extras: Spool::default(),
             publishes: publications.iter().any(|publication| publication.there.as_ref() != Some(&publication.bytes)),
             held_back: 0,
             expected: Tally::default(),
@@ -186,8 +191,15 @@ impl CopyPlan {
             };
             let step = match pair {
                 Pair::Extra(there) => {
-                    if !is_root(self.layout.place(&there.key)?) {
+                    let place = self.layout.place(&there.key)?;
+                    if !is_root(place) {
                         self.expected.add(&there.key, there.size);
+                    }
+                    if self.rules.delete_extra.is_some()
+                        && place == Place::Free
+                        && self.rules.filter.leaves_out(&there).is_none()
+                    {
+                        self.extras.push(there.clone())?;
                     }
                     Some(Step::Extra(there))
                 }
@@ -204,6 +216,11 @@ impl CopyPlan {
     #[must_use]
     pub fn held_back(&self) -> u64 {
         self.held_back
+    }
+
+    /// What only the target has and may be deleted, once `next` has ended.
+    pub fn take_extras(&mut self) -> Spool<ObjectMeta> {
+        std::mem::take(&mut self.extras)
     }
 
     /// The metadata, once `next` has ended.
@@ -255,6 +272,9 @@ impl CopyPlan {
                 }
                 (None, _) => return Ok(Some(skip(source, self.rules.compare.skipped()))),
                 (Some(reason), Place::Blob(_)) => (reason, self.over_a_blob(&source, there)),
+                (Some(Reason::Content), _) if self.rules.compare == Compare::Exact => {
+                    (Reason::Content, Method::CopyUnlessRemembered)
+                }
                 (Some(reason), _) => (reason, Method::Copy),
             },
         };
@@ -264,9 +284,8 @@ impl CopyPlan {
     /// A name that comes back can do so with the same length, and the clocks of two clouds prove little. When a new root is to be
     /// published, only equal marks of the MD5 kind, or equal contents, show that nothing was exchanged below it.
     fn must_look_inside(&self, source: &ObjectMeta, there: &ObjectMeta) -> bool {
-        let is_md5 =
-            |etag: &ETag| etag.as_str().len() == 32 && etag.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
-        let same_mark = source.etag.is_some() && source.etag == there.etag && source.etag.as_ref().is_some_and(is_md5);
+        let md5 = |meta: &ObjectMeta| meta.etag.as_ref().and_then(ETag::md5);
+        let same_mark = md5(source).is_some() && md5(source) == md5(there);
         self.rules.compare == Compare::SizeTime && self.publishes && !same_mark
     }
 

@@ -24,7 +24,7 @@ use super::summary::Summary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::store::wrap::retry;
-use crate::store::{Body, GetOptions, Key};
+use crate::store::{Body, GetOptions, Key, PutOptions};
 
 /// Why a phase did not lead to the next one.
 #[derive(Debug)]
@@ -73,8 +73,8 @@ struct Settled {
 }
 
 /// Proof that everything is at the target and its root published.
-#[derive(Debug)]
 pub struct Committed {
+    pub(super) engine: Arc<Engine>,
     /// The generation that the target's root names; none in a plain copy.
     pub generation: Option<u64>,
     /// Whether a root object had to be written.
@@ -183,9 +183,10 @@ impl Run<Root> {
             match perform(engine, &transfer).await? {
                 Outcome::Copied(receipt) => {
                     wrote = true;
+                    summary.integrity.add(receipt.source, receipt.target);
                     copied(engine, transfer.key(), receipt.bytes, summary);
                 }
-                Outcome::Same => summary.skip(transfer.bytes(), "same-content"),
+                Outcome::Same(reason) => summary.skip(transfer.bytes(), reason),
             }
         }
         for publication in &fence.publications {
@@ -203,7 +204,7 @@ impl Run<Root> {
         if let (true, Some(generation)) = (wrote, fence.generation) {
             engine.reporter.report(&Event::Published { generation });
         }
-        Ok(Committed { generation: fence.generation, wrote })
+        Ok(Committed { engine: self.engine.clone(), generation: fence.generation, wrote })
     }
 }
 
@@ -216,7 +217,7 @@ fn copied(engine: &Engine, key: &Key, bytes: u64, summary: &mut Summary) {
 async fn publish(engine: &Engine, publication: &Publication) -> Result<()> {
     let Publication { key, bytes, .. } = publication;
     retry(&engine.options.retry, engine.reporter.as_ref(), || async {
-        engine.to.put(key, Body::from_bytes(bytes.clone())).await?;
+        engine.to.put(key, Body::from_bytes(bytes.clone()), &PutOptions::default()).await?;
         let back: Bytes = engine.to.get(key, GetOptions::default()).await?.body.collect(bytes.len() as u64 + 1).await?;
         if back == *bytes {
             return Ok(());
@@ -276,12 +277,13 @@ impl<P: Phase> Run<P> {
         let error = match outcome {
             Ok(Outcome::Copied(receipt)) => {
                 self.failures_in_a_row = 0;
+                summary.integrity.add(receipt.source, receipt.target);
                 copied(&self.engine, &key, receipt.bytes, summary);
                 return Ok(());
             }
-            Ok(Outcome::Same) => {
+            Ok(Outcome::Same(reason)) => {
                 self.failures_in_a_row = 0;
-                summary.skip(bytes, "same-content");
+                summary.skip(bytes, reason);
                 return Ok(());
             }
             Err(error) => error,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::proof::Integrity;
 use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::store::Key;
@@ -41,6 +42,8 @@ pub struct Failure {
 pub struct Summary {
     /// Copied, in all rounds of the run.
     pub copied: Totals,
+    /// By what the copies were proven, in all rounds of the run.
+    pub integrity: Integrity,
     /// Needed no copy, in the last round.
     pub skipped: Totals,
     /// The same by reason.
@@ -51,13 +54,22 @@ pub struct Summary {
     pub failures: Spool<Failure>,
     /// Only at the target.
     pub extra: Totals,
+    /// Of these, deleted.
+    pub deleted: Totals,
     copied_before: Totals,
 }
 
 impl Summary {
     /// Starts another round: what was copied stays copied, everything else is found anew.
     pub fn begin_round(&mut self) {
-        *self = Self { copied: self.copied, copied_before: self.copied, ..Self::default() };
+        let integrity = std::mem::take(&mut self.integrity);
+        *self = Self { copied: self.copied, integrity, copied_before: self.copied, ..Self::default() };
+    }
+
+    /// How many objects this round copied.
+    #[must_use]
+    pub fn copied_in_round(&self) -> u64 {
+        self.copied.objects - self.copied_before.objects
     }
 
     /// Ends the last round: what earlier rounds copied is not told as skipped too.

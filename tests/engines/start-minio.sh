@@ -10,17 +10,6 @@ binary=$("$(dirname "$(readlink -f "$0")")/fetch.sh" minio)
 run=$(new_run "$run")
 for bucket in "$@"; do mkdir -p "$run/data/$bucket"; done # on a single drive a folder is a bucket
 owned_by_engine "$run"
-export HOME=$run MINIO_ROOT_USER=${S3_ACCESS_KEY:-testaccesskey} MINIO_ROOT_PASSWORD=${S3_SECRET_KEY:-testsecretkey} MINIO_BROWSER=off MINIO_UPDATE=off
-# MinIO cannot be asked to choose its port: we guess below the range of outgoing connections, and guess again when it is taken.
-for _ in 1 2 3 4 5 6 7 8; do
-  port=$((12000 + RANDOM % 20000))
-  if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue; fi
-  launch "$run" "$binary" server --quiet --address "127.0.0.1:$port" "$run/data"
-  if answers "http://127.0.0.1:$port/minio/health/ready" "$(cat "$run/pid")" 30; then
-    printf 'http://127.0.0.1:%s\n' "$port"
-    exit 0
-  fi
-  "$(dirname "$(readlink -f "$0")")/stop.sh" "$run"
-done
-tail -5 "$run/output" >&2
-die "MinIO did not come up in $run"
+export HOME=$run MINIO_ROOT_USER=$S3_ACCESS_KEY MINIO_ROOT_PASSWORD=$S3_SECRET_KEY MINIO_BROWSER=off MINIO_UPDATE=off
+minio() { launch "$run" "$binary" server --quiet --address "127.0.0.1:$1" "$run/data"; }
+serve "$run" /minio/health/ready 30 minio

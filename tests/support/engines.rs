@@ -1,8 +1,9 @@
 //! Real engines for `tests/engines.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
 //!
 //! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
-//! A server is stopped when its value is dropped. One that lives in a `static`, or whose test was killed, is stopped by the
-//! keeper that the scripts start beside it: the keeper waits for this process to be gone.
+
+#[path = "server.rs"]
+mod server;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,53 +12,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+use server::Server;
 
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engines");
 pub(crate) const ACCESS_KEY: &str = "testaccesskey";
 pub(crate) const SECRET_KEY: &str = "testsecretkey";
-
-/// A server that a script started, with all its files in one folder.
-#[derive(Debug)]
-struct Server {
-    run: PathBuf,
-    url: String,
-}
-
-impl Server {
-    fn start(name: &str, script: &str, before: &[&str], after: &[&str], environment: &[(&str, &str)]) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let run = std::env::temp_dir().join(format!("snapferry-{}-{number}-{name}", std::process::id()));
-        let started = Command::new(format!("{SCRIPTS}/{script}"))
-            .args(before)
-            .arg(&run)
-            .args(after)
-            .envs(environment.iter().copied())
-            .env("S3_ACCESS_KEY", ACCESS_KEY)
-            .env("S3_SECRET_KEY", SECRET_KEY)
-            .env("SNAPFERRY_ENGINES_OWNER", std::process::id().to_string())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("the script can be run");
-        assert!(started.status.success(), "{script} could not start {name}; it says why above");
-        let url = String::from_utf8(started.stdout).expect("a script prints text").trim().to_owned();
-        Self { run, url }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // A panic here, while a test is already failing, would abort and hide the failure: the keeper tries once more.
-        let stopped = Command::new(format!("{SCRIPTS}/stop.sh")).arg(&self.run).status();
-        if stopped.is_ok_and(|status| status.success()) {
-            let _ = fs::remove_dir_all(&self.run);
-        }
-    }
-}
+const KEY: [(&str, &str); 2] = [("S3_ACCESS_KEY", ACCESS_KEY), ("S3_SECRET_KEY", SECRET_KEY)];
 
 /// `curl` with ARGUMENTS: the status and the body that the server answered.
 fn curl(arguments: &[&str]) -> (u16, Vec<u8>) {
@@ -84,8 +45,9 @@ pub(crate) struct Elastic {
 impl Elastic {
     /// A node of this version; with `s3`, that server is its S3 client `default`.
     pub(crate) fn start(name: &str, version: &'static str, s3: Option<&MinIo>) -> Self {
-        let s3 = s3.map(|minio| ("ES_S3", minio.url()));
-        let server = Server::start(name, "start-elasticsearch.sh", &[version], &[], s3.as_slice());
+        let mut environment = KEY.to_vec();
+        environment.extend(s3.map(|minio| ("ES_S3", minio.url())));
+        let server = Server::start(name, "start-elasticsearch.sh", &[version], &[], &environment);
         Self { server, version }
     }
 
@@ -138,7 +100,7 @@ pub(crate) struct MinIo {
 
 impl MinIo {
     pub(crate) fn start(name: &str, bucket: &str) -> Self {
-        Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &[]) }
+        Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &KEY) }
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -1,12 +1,15 @@
 //! The bucket of a server: the objects it was started with, which cost no memory, and those that were put since.
 //!
-//! An object that was put is remembered by its length and by whether its content was right; the content itself is synthesised
-//! again when it is asked for.
+//! An object that was put is remembered by its length, by whether its content was right, and by the headers it came with; the
+//! content itself is synthesised again when it is asked for. A deleted object is remembered as deleted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::iter::Peekable;
 use std::ops::Bound;
+use std::sync::Arc;
+
+use hyper::header::HeaderMap;
 
 use crate::support::content;
 use crate::support::spec::Spec;
@@ -49,8 +52,11 @@ impl Stored {
 #[derive(Debug)]
 pub(crate) struct Bucket {
     synthesised: Spec,
-    put: BTreeMap<String, Stored>,
+    put: BTreeMap<String, Changed>,
 }
+
+/// What became of a key since the start: what was put and the headers it came with, or nothing if it was deleted.
+type Changed = Option<(Stored, Arc<HeaderMap>)>;
 
 impl Bucket {
     /// A bucket that starts with these objects.
@@ -61,12 +67,25 @@ impl Bucket {
     /// The object with this key.
     pub(crate) fn get(&self, key: &str) -> Option<Stored> {
         let synthesised = || Stored { length: self.synthesised.size, origin: Origin::Synthesised };
-        self.put.get(key).copied().or_else(|| self.synthesised.number(key).map(|_| synthesised()))
+        match self.put.get(key) {
+            Some(changed) => changed.as_ref().map(|(stored, _)| *stored),
+            None => self.synthesised.number(key).map(|_| synthesised()),
+        }
+    }
+
+    /// The headers that an object was put with.
+    pub(crate) fn headers(&self, key: &str) -> Option<Arc<HeaderMap>> {
+        self.put.get(key)?.as_ref().map(|(_, headers)| Arc::clone(headers))
     }
 
     /// Remembers that an object was put.
-    pub(crate) fn put(&mut self, key: String, stored: Stored) {
-        self.put.insert(key, stored);
+    pub(crate) fn put(&mut self, key: String, stored: Stored, headers: HeaderMap) {
+        self.put.insert(key, Some((stored, Arc::new(headers))));
+    }
+
+    /// Remembers that an object was deleted.
+    pub(crate) fn delete(&mut self, key: String) {
+        self.put.insert(key, None);
     }
 
     /// The objects whose keys are greater than `key`, in byte order.
@@ -82,12 +101,13 @@ impl Bucket {
     /// How many objects there are, and how long they are together.
     pub(crate) fn totals(&self) -> (u64, u64) {
         let (mut objects, mut bytes) = (self.synthesised.objects, self.synthesised.bytes());
-        for (key, stored) in &self.put {
-            match self.synthesised.number(key) {
-                Some(_) => bytes -= self.synthesised.size,
-                None => objects += 1,
+        for (key, changed) in &self.put {
+            if self.synthesised.number(key).is_some() {
+                (objects, bytes) = (objects - 1, bytes - self.synthesised.size);
             }
-            bytes += stored.length;
+            if let Some((stored, _)) = changed {
+                (objects, bytes) = (objects + 1, bytes + stored.length);
+            }
         }
         (objects, bytes)
     }
@@ -111,25 +131,31 @@ impl Bucket {
 pub(crate) struct After<'bucket> {
     synthesised: Spec,
     number: u64,
-    put: Peekable<Range<'bucket, String, Stored>>,
+    put: Peekable<Range<'bucket, String, Changed>>,
 }
 
 impl Iterator for After<'_> {
     type Item = (String, Stored);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let synthesised = (self.number < self.synthesised.objects).then(|| Spec::key(self.number));
-        match (synthesised, self.put.peek()) {
-            (Some(key), Some((put, _))) if key >= **put => {
-                // What was put hides what was there.
-                self.number += u64::from(key == **put);
-                self.put.next().map(|(key, stored)| (key.clone(), *stored))
+        loop {
+            let synthesised = (self.number < self.synthesised.objects).then(|| Spec::key(self.number));
+            let changed = match (synthesised, self.put.peek()) {
+                (Some(key), Some((put, _))) if key >= **put => {
+                    // What was put or deleted hides what was there.
+                    self.number += u64::from(key == **put);
+                    self.put.next()
+                }
+                (Some(key), _) => {
+                    self.number += 1;
+                    return Some((key, Stored { length: self.synthesised.size, origin: Origin::Synthesised }));
+                }
+                (None, _) => self.put.next(),
+            };
+            let (key, changed) = changed?;
+            if let Some((stored, _)) = changed {
+                return Some((key.clone(), *stored));
             }
-            (Some(key), _) => {
-                self.number += 1;
-                Some((key, Stored { length: self.synthesised.size, origin: Origin::Synthesised }))
-            }
-            (None, _) => self.put.next().map(|(key, stored)| (key.clone(), *stored)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The answer to `ListObjectsV2`: one page of a bucket as XML.
+//! The answer to a listing of either version: one page of a bucket as XML.
 //!
 //! 1. Start behind the last key of the page before, or behind `start-after`, or at the prefix.
 //! 2. Take keys in byte order while they have the prefix; a key with the delimiter behind the prefix stands for its group,
@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::BUCKET;
 use super::bucket::{Bucket, Origin, Stored};
-use super::operation::ListQuery;
+use super::operation::{ListQuery, Version};
 
 /// The page size of S3, which a client can only lower.
 const LONGEST_PAGE: usize = 1_000;
@@ -131,8 +131,15 @@ impl Page<'_> {
             xml.push_str("<EncodingType>url</EncodingType>");
         }
         if is_truncated {
-            let token = encode_token(&self.last);
-            push(&mut xml, format_args!("<NextContinuationToken>{token}</NextContinuationToken>"));
+            match self.query.version {
+                Version::First => {
+                    push(&mut xml, format_args!("<NextMarker>{}</NextMarker>", self.show(&self.last)));
+                }
+                Version::Second => {
+                    let token = encode_token(&self.last);
+                    push(&mut xml, format_args!("<NextContinuationToken>{token}</NextContinuationToken>"));
+                }
+            }
         }
         xml.push_str(&self.rows);
         xml.push_str("</ListBucketResult>");

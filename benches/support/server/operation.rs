@@ -18,12 +18,14 @@ pub(crate) enum Operation {
     UploadPart { key: String, upload: String, number: u32 },
     CompleteMultipart { key: String, upload: String },
     AbortMultipart { upload: String },
+    Delete { key: String },
+    DeleteBatch,
     HeadBucket,
     NoSuchBucket,
     Unsupported,
 }
 
-/// The parameters of `ListObjectsV2`.
+/// The parameters of `ListObjectsV2`, and of the first version, which has no tokens.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ListQuery {
     pub(crate) prefix: String,
@@ -32,6 +34,15 @@ pub(crate) struct ListQuery {
     pub(crate) token: Option<String>,
     pub(crate) max_keys: Option<usize>,
     pub(crate) url_encoded: bool,
+    pub(crate) version: Version,
+}
+
+/// The versions of listings.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    #[default]
+    First,
+    Second,
 }
 
 impl Operation {
@@ -50,9 +61,8 @@ impl Operation {
 
     fn of_bucket(method: &Method, query: &str) -> Self {
         match *method {
-            Method::GET if pairs(query).any(|pair| pair == ("list-type", "2".to_owned())) => {
-                ListQuery::parse(query).map_or(Self::Unsupported, Self::List)
-            }
+            Method::GET => ListQuery::parse(query).map_or(Self::Unsupported, Self::List),
+            Method::POST if pairs(query).any(|(name, _)| name == "delete") => Self::DeleteBatch,
             Method::HEAD => Self::HeadBucket,
             _ => Self::Unsupported,
         }
@@ -68,6 +78,7 @@ impl Operation {
             (&Method::PUT, Some(upload), Some(number)) => Self::UploadPart { key, upload, number },
             (&Method::POST, Some(upload), None) => Self::CompleteMultipart { key, upload },
             (&Method::POST, None, None) if value("uploads").is_some() => Self::CreateMultipart { key },
+            (&Method::DELETE, None, None) => Self::Delete { key },
             (&Method::DELETE, Some(upload), None) => Self::AbortMultipart { upload },
             _ => Self::Unsupported,
         }
@@ -85,6 +96,8 @@ impl Operation {
             Self::UploadPart { .. } => Some(Kind::UploadPart),
             Self::CompleteMultipart { .. } => Some(Kind::CompleteMultipart),
             Self::AbortMultipart { .. } => Some(Kind::AbortMultipart),
+            Self::Delete { .. } => Some(Kind::Delete),
+            Self::DeleteBatch => Some(Kind::DeleteBatch),
             Self::HeadBucket | Self::NoSuchBucket | Self::Unsupported => Some(Kind::Other),
         }
     }
@@ -98,11 +111,12 @@ impl ListQuery {
             match name {
                 "prefix" => list.prefix = value,
                 "delimiter" => list.delimiter = value,
-                "start-after" => list.start_after = value,
+                "start-after" | "marker" => list.start_after = value,
                 "continuation-token" => list.token = Some(value),
                 "max-keys" => list.max_keys = Some(value.parse().ok()?),
                 "encoding-type" => list.url_encoded = value == "url",
-                "list-type" | "fetch-owner" | "x-id" => {}
+                "list-type" if value == "2" => list.version = Version::Second,
+                "fetch-owner" | "x-id" => {}
                 _ => return None,
             }
         }

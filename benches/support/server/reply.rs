@@ -74,6 +74,8 @@ pub(crate) fn document(kind: &'static str, text: String) -> Response<Reply> {
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// The body is not what the checksum beside it says.
+    BadDigest,
     EntityTooSmall,
     IncompleteBody,
     InvalidArgument,
@@ -94,6 +96,7 @@ impl Refusal {
     /// The status and the code that S3 uses.
     fn words(self) -> (StatusCode, &'static str) {
         match self {
+            Self::BadDigest => (StatusCode::BAD_REQUEST, "BadDigest"),
             Self::EntityTooSmall => (StatusCode::BAD_REQUEST, "EntityTooSmall"),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, "IncompleteBody"),
             Self::InvalidArgument => (StatusCode::BAD_REQUEST, "InvalidArgument"),

@@ -15,12 +15,14 @@ pub(crate) enum Kind {
     UploadPart,
     CompleteMultipart,
     AbortMultipart,
+    Delete,
+    DeleteBatch,
     Other,
 }
 
 impl Kind {
     /// Every kind, in the order of its declaration.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::List,
         Self::Get,
         Self::Head,
@@ -29,6 +31,8 @@ impl Kind {
         Self::UploadPart,
         Self::CompleteMultipart,
         Self::AbortMultipart,
+        Self::Delete,
+        Self::DeleteBatch,
         Self::Other,
     ];
 
@@ -43,6 +47,8 @@ impl Kind {
             Self::UploadPart => "upload_part",
             Self::CompleteMultipart => "complete_multipart",
             Self::AbortMultipart => "abort_multipart",
+            Self::Delete => "delete",
+            Self::DeleteBatch => "delete_batch",
             Self::Other => "other",
         }
     }

@@ -4,18 +4,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crc_fast::checksum_combine;
+use hyper::header::HeaderMap;
+
 use super::bucket::{Origin, Stored};
 use super::reply::Refusal;
-use crate::support::content::Content;
-
-/// The smallest part that S3 takes, the last one apart.
-const SMALLEST_PART: u64 = 5 * 1024 * 1024;
+use crate::support::content::{Content, ECMA};
 
 /// What came in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) length: u64,
     pub(crate) checksum: u64,
+    /// OSS's checksum, if the client speaks OSS.
+    pub(crate) ecma: u64,
+    /// Whether the client stated the checksum, in front or behind.
+    pub(crate) stated: bool,
 }
 
 impl Received {
@@ -42,11 +46,16 @@ pub(crate) struct Named {
 pub(crate) struct Completed {
     pub(crate) stored: Stored,
     pub(crate) differing: u64,
+    /// OSS's checksum of the whole.
+    pub(crate) ecma: u64,
+    /// What it was opened with.
+    pub(crate) headers: HeaderMap,
 }
 
 #[derive(Debug)]
 struct Upload {
     key: String,
+    headers: HeaderMap,
     parts: BTreeMap<u32, Received>,
 }
 
@@ -59,10 +68,10 @@ pub(crate) struct Uploads {
 
 impl Uploads {
     /// Opens an upload and returns its name.
-    pub(crate) fn create(&mut self, key: String) -> String {
+    pub(crate) fn create(&mut self, key: String, headers: HeaderMap) -> String {
         self.started += 1;
         let name = format!("upload-{}", self.started);
-        self.open.insert(name.clone(), Upload { key, parts: BTreeMap::new() });
+        self.open.insert(name.clone(), Upload { key, headers, parts: BTreeMap::new() });
         name
     }
 
@@ -75,19 +84,27 @@ impl Uploads {
         Ok(())
     }
 
-    /// Ends an upload: checks the list of parts, and their content against the key.
-    pub(crate) fn complete(&mut self, name: &str, key: &str, parts: &[Named]) -> Result<Completed, Refusal> {
+    /// Ends an upload: checks the list of parts, of which all but the last have at least `smallest` bytes, and their content against
+    /// the key.
+    pub(crate) fn complete(
+        &mut self,
+        name: &str,
+        key: &str,
+        parts: &[Named],
+        smallest: u64,
+    ) -> Result<Completed, Refusal> {
         let upload = self.find(name, key)?;
-        let named = upload.named(parts)?;
+        let named = upload.named(parts, smallest)?;
         let (mut length, mut differing) = (0, 0);
         for part in &named {
             differing += part.differing(key, length);
             length += part.length;
         }
-        self.open.remove(name);
+        let ecma = named.iter().fold(0, |ecma, part| checksum_combine(ECMA, ecma, part.ecma, part.length));
+        let headers = self.open.remove(name).map(|upload| upload.headers).unwrap_or_default();
         let doubt = named.iter().fold(0, |doubt, part| doubt ^ part.checksum);
         let origin = if differing == 0 { Origin::Put } else { Origin::PutWrong(doubt) };
-        Ok(Completed { stored: Stored { length, origin }, differing })
+        Ok(Completed { stored: Stored { length, origin }, differing, ecma, headers })
     }
 
     /// Forgets an upload.
@@ -107,7 +124,7 @@ impl Uploads {
 
 impl Upload {
     /// The parts that the client names, if they are in order, known, and long enough.
-    fn named(&self, parts: &[Named]) -> Result<Vec<Received>, Refusal> {
+    fn named(&self, parts: &[Named], smallest: u64) -> Result<Vec<Received>, Refusal> {
         if parts.is_empty() {
             return Err(Refusal::MalformedXml);
         }
@@ -118,7 +135,7 @@ impl Upload {
             |part: &Named| self.parts.get(&part.number).filter(|known| known.etag().trim_matches('"') == part.etag);
         let named: Vec<Received> =
             parts.iter().map(|part| find(part).copied().ok_or(Refusal::InvalidPart)).collect::<Result<_, _>>()?;
-        let is_short = named.iter().rev().skip(1).any(|part| part.length < SMALLEST_PART);
+        let is_short = named.iter().rev().skip(1).any(|part| part.length < smallest);
         if is_short { Err(Refusal::EntityTooSmall) } else { Ok(named) }
     }
 }
@@ -135,4 +152,14 @@ pub(crate) fn parse_parts(xml: &str) -> Result<Vec<Named>, Refusal> {
         Some(Named { number, etag })
     };
     xml.split("<Part>").skip(1).map(|part| read(part).ok_or(Refusal::MalformedXml)).collect()
+}
+
+/// The keys in the body of a batch delete.
+pub(crate) fn parse_keys(xml: &str) -> Vec<String> {
+    let unescape = |text: &str| {
+        let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'");
+        text.replace("&#34;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    };
+    let keys = xml.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+    keys.map(|(key, _)| unescape(key)).collect()
 }

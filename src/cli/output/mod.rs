@@ -146,6 +146,12 @@ impl Reporter for Output {
         match event {
             Event::Copied { key, bytes } => tracing::debug!(key, bytes, "copied"),
             Event::Skipped { key, reason } => tracing::trace!(key, reason, "skipped"),
+            // As many as there are requests: never worth a lock.
+            Event::Request { store, request, status, bytes, time } => {
+                tracing::trace!(store, request, status, bytes, ?time, "request");
+                return;
+            }
+            Event::Deleted { key } => tracing::debug!(key, "deleted"),
             Event::Phase(phase) => tracing::debug!(phase, "phase"),
             _ => {}
         }

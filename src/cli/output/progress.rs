@@ -63,6 +63,10 @@ impl Progress {
     /// Takes note of an event.
     pub(super) fn take(&mut self, event: &Event<'_>) -> Told {
         let line = self.note(event);
+        if let Event::Step(step) = event {
+            // It has its line already; a terminal shows it for as long as it takes.
+            return Told { line, status: self.terminal.then(|| format!("{step} …")) };
+        }
         let every = if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
         let status = (self.told.elapsed() >= every && !self.doing.is_empty()).then(|| {
             self.told = Instant::now();
@@ -99,7 +103,7 @@ impl Progress {
                 return Some(format!("the source moved from generation {from} to {to}: planning again"));
             }
             Event::Warning(text) => return Some(format!("warning: {text}")),
-            Event::Published { .. } | Event::Shards { .. } => {}
+            Event::Request { .. } | Event::Published { .. } | Event::Deleted { .. } | Event::Shards { .. } => {}
         }
         None
     }

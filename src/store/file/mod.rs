@@ -20,8 +20,8 @@ use futures::{StreamExt as _, stream};
 use self::walk::{Walk, failed};
 use self::write::{Upload, Writer};
 use super::{
-    Access, Body, Capability, GetOptions, GetResult, Key, ListOptions, Meter, MultipartUpload, ObjectMeta, ObjectStore,
-    Pages, PutResult, RequestKind,
+    Access, Attributes, Body, Capability, GetOptions, GetResult, Head, Key, ListOptions, Meter, MultipartUpload,
+    ObjectMeta, ObjectStore, Origin, Pages, PutOptions, PutResult, RequestKind, is_there, no_server, one_by_one,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -119,12 +119,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 #[async_trait]
 impl ObjectStore for FileStore {
-    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
+    async fn head(&self, key: &Key) -> Result<Head> {
         self.meter.count(RequestKind::Head);
         let (root, key) = (self.root.clone(), key.clone());
         blocking(move || {
             let (_, found) = root.locate(&key, "look at")?;
-            walk::meta(key, &found)
+            Ok(Head { meta: walk::meta(key, &found)?, attributes: Attributes::default(), checksums: Vec::new() })
         })
         .await
     }
@@ -135,18 +135,24 @@ impl ObjectStore for FileStore {
         blocking(move || read(&root, key, &options)).await
     }
 
-    async fn put(&self, key: &Key, body: Body) -> Result<PutResult> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<PutResult> {
         self.meter.count(RequestKind::Put);
+        self.look_first(key, options).await?;
         let mut writer = Writer::new(self.root.clone(), key.clone());
         let checksum = writer.take(body, 0).await?;
         writer.publish().await?;
-        Ok(PutResult { etag: None, checksum: Some(checksum) })
+        Ok(PutResult { etag: None, checksums: vec![checksum] })
     }
 
-    async fn put_multipart(&self, key: &Key, _size: u64) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart(&self, key: &Key, _size: u64, options: &PutOptions) -> Result<Box<dyn MultipartUpload>> {
         self.meter.count(RequestKind::CreateMultipartUpload);
+        self.look_first(key, options).await?;
         let writer = Writer::new(self.root.clone(), key.clone());
         Ok(Box::new(Upload::begin(writer, self.meter.clone()).await?))
+    }
+
+    async fn copy(&self, _from: Origin<'_>, key: &Key, _options: &PutOptions) -> Result<PutResult> {
+        Err(no_server(key))
     }
 
     fn list(&self, options: ListOptions) -> Pages {
@@ -181,8 +187,27 @@ impl ObjectStore for FileStore {
         .await
     }
 
+    async fn delete_batch(&self, keys: &[Key]) -> Result<Vec<(Key, Error)>> {
+        Ok(one_by_one(self, keys).await)
+    }
+
     fn capability(&self) -> Capability {
         Capability::local()
+    }
+}
+
+impl FileStore {
+    /// Refuses a write over what is there, if that was asked for.
+    async fn look_first(&self, key: &Key, options: &PutOptions) -> Result<()> {
+        if !options.if_absent || self.root.find()?.is_none() {
+            return Ok(());
+        }
+        let (root, wanted) = (self.root.clone(), key.clone());
+        match blocking(move || root.locate(&wanted, "look at")).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(is_there(key)),
+        }
     }
 }
 
@@ -232,7 +257,12 @@ fn read(root: &Root, key: Key, options: &GetOptions) -> Result<GetResult> {
         file.seek(SeekFrom::Start(range.start)).map_err(|error| failed("read", &path, error))?;
     }
     let length = range.end - range.start;
-    Ok(GetResult { meta, checksum: None, body: Body { length, stream: chunks(file, path, length).boxed() } })
+    Ok(GetResult {
+        meta,
+        attributes: Attributes::default(),
+        checksums: Vec::new(),
+        body: Body { length, stream: chunks(file, path, length).boxed() },
+    })
 }
 
 /// The next `left` bytes of a file, a chunk at a time.

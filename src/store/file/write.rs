@@ -6,12 +6,13 @@
 //!
 //! A process that is killed leaves its temporary file. The next writer finds that nobody holds its lock and removes it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,7 +23,8 @@ use super::walk::failed;
 use super::{Root, blocking, name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{
-    Algorithm, Body, Checksum, Digest, Key, Meter, MultipartUpload, Part, PartSpec, PutResult, RequestKind, short,
+    Algorithm, Body, Checksum, Digest, Key, Meter, MultipartUpload, Origin, Part, PartSpec, PutResult, RequestKind,
+    no_server, short,
 };
 
 /// Bytes gathered before they are written at once.
@@ -99,8 +101,9 @@ impl Root {
             if dir.symlink_metadata(above).is_ok_and(|found| found.is_file()) {
                 let number = self.writing.next.fetch_add(1, Ordering::Relaxed);
                 let aside = format!("{}/{}-{number}-turned", name::TEMPORARY, std::process::id());
+                // While the name is free another writer may make the directory too: the object must go into it all the same.
                 dir.rename(above, dir, &aside)
-                    .and_then(|()| dir.create_dir(above))
+                    .and_then(|()| dir.create_dir_all(above))
                     .and_then(|()| dir.rename(&aside, dir, format!("{above}/{}", name::SELF)))
                     .map_err(|error| failed("make", above, error))?;
             }
@@ -224,13 +227,31 @@ impl Writer {
 pub(super) struct Upload {
     writer: Writer,
     meter: Arc<Meter>,
+    /// The parts that are written, with their lengths; none once it is over.
+    written: Mutex<Option<BTreeMap<u32, u64>>>,
 }
 
 impl Upload {
     pub(super) async fn begin(writer: Writer, meter: Arc<Meter>) -> Result<Self> {
         let first = writer.clone();
         blocking(move || first.open()).await?;
-        Ok(Self { writer, meter })
+        Ok(Self { writer, meter, written: Mutex::new(Some(BTreeMap::new())) })
+    }
+
+    fn written(&self) -> MutexGuard<'_, Option<BTreeMap<u32, u64>>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn over(&self, cause: String) -> Error {
+        Error::new(ErrorKind::Invalid, format!("complete the upload of {:?}", self.writer.key)).because(cause)
+    }
+
+    /// Whether every part was written; a file with a hole is no object.
+    fn must_be_whole(&self, parts: &[Part]) -> Result<()> {
+        let written = self.written();
+        let Some(written) = &*written else { return Err(self.over("it was completed or aborted before".to_owned())) };
+        let lost = parts.iter().find(|part| written.get(&part.spec.number) != Some(&part.spec.length));
+        lost.map_or(Ok(()), |part| Err(self.over(format!("part {} was never written", part.spec.number))))
     }
 }
 
@@ -238,22 +259,36 @@ impl Upload {
 impl MultipartUpload for Upload {
     async fn put_part(&self, part: PartSpec, body: Body) -> Result<Part> {
         self.meter.count(RequestKind::UploadPart);
+        if self.written().is_none() {
+            return Err(self.over("it was completed or aborted before".to_owned()));
+        }
         let checksum = self.writer.clone().take(body, part.offset).await?;
-        Ok(Part { spec: part, etag: None, checksum: Some(checksum) })
+        self.written().as_mut().map(|written| written.insert(part.number, part.length));
+        Ok(Part { spec: part, etag: None, checksums: vec![checksum] })
+    }
+
+    async fn copy_part(&self, _part: PartSpec, _from: Origin<'_>) -> Result<Part> {
+        Err(no_server(&self.writer.key))
     }
 
     async fn complete(&self, parts: Vec<Part>) -> Result<PutResult> {
         self.meter.count(RequestKind::CompleteMultipartUpload);
+        self.must_be_whole(&parts)?;
         self.writer.clone().publish().await?;
+        self.written().take();
         let whole = parts.iter().try_fold(None, |sum: Option<Checksum>, part| {
-            let next = part.checksum?;
-            Some(Some(sum.map_or(next, |sum| sum.followed_by(next, part.spec.length))))
+            let next = *part.checksums.first()?;
+            Some(Some(match sum {
+                Some(sum) => sum.followed_by(next, part.spec.length)?,
+                None => next,
+            }))
         });
-        Ok(PutResult { etag: None, checksum: whole.flatten() })
+        Ok(PutResult { etag: None, checksums: whole.flatten().into_iter().collect() })
     }
 
     async fn abort(&self) -> Result<()> {
         self.meter.count(RequestKind::AbortMultipartUpload);
+        self.written().take();
         // Parts still being written hold the file a moment longer; the last of them removes it.
         self.writer.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())

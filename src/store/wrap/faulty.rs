@@ -9,8 +9,8 @@ use futures::{StreamExt as _, future, stream};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{
-    Body, Capability, GetOptions, GetResult, Key, ListOptions, MultipartUpload, ObjectMeta, ObjectStore, Pages, Part,
-    PartSpec, PutResult,
+    Body, Capability, GetOptions, GetResult, Head, Key, ListOptions, MultipartUpload, ObjectStore, Origin, Pages, Part,
+    PartSpec, PutOptions, PutResult, Setting,
 };
 
 /// A call that can be made to fail.
@@ -20,8 +20,11 @@ pub enum Operation {
     Head,
     Get,
     Put,
+    Copy,
+    Begin,
     PutPart,
     Complete,
+    Abort,
     List,
     Delete,
 }
@@ -74,7 +77,10 @@ impl Faulty {
     fn ask(&self, operation: Operation, key: &str) -> Result<Option<Fault>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((operation, key.to_owned()));
         let fault = (self.script)(operation, key, self.writes.load(Ordering::SeqCst));
-        if matches!(operation, Operation::Put | Operation::PutPart | Operation::Complete | Operation::Delete) {
+        if matches!(
+            operation,
+            Operation::Put | Operation::Copy | Operation::PutPart | Operation::Complete | Operation::Delete
+        ) {
             self.writes.fetch_add(1, Ordering::SeqCst);
         }
         match fault {
@@ -100,7 +106,7 @@ impl std::fmt::Debug for Faulty {
 
 #[async_trait]
 impl ObjectStore for Faulty {
-    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
+    async fn head(&self, key: &Key) -> Result<Head> {
         self.ask(Operation::Head, key.as_str())?;
         self.inner.head(key).await
     }
@@ -111,7 +117,7 @@ impl ObjectStore for Faulty {
         match fault {
             Some(Fault::Pretend(length)) => {
                 got.meta.size = length;
-                got.checksum = None;
+                got.checksums.clear();
                 got.body = damaged(got.body, Fault::Cut(length));
                 got.body.length = length;
             }
@@ -121,20 +127,27 @@ impl ObjectStore for Faulty {
         Ok(got)
     }
 
-    async fn put(&self, key: &Key, body: Body) -> Result<PutResult> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<PutResult> {
         let fault = self.ask(Operation::Put, key.as_str())?;
         if fault == Some(Fault::Forget) {
             let length = body.length;
             body.collect(length).await?;
             return Ok(PutResult::default());
         }
-        let done = self.inner.put(key, body).await?;
+        let done = self.inner.put(key, body, options).await?;
         answer(fault, Operation::Put, key.as_str(), done)
     }
 
-    async fn put_multipart(&self, key: &Key, size: u64) -> Result<Box<dyn MultipartUpload>> {
-        let inner = self.inner.put_multipart(key, size).await?;
+    async fn put_multipart(&self, key: &Key, size: u64, options: &PutOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.ask(Operation::Begin, key.as_str())?;
+        let inner = self.inner.put_multipart(key, size, options).await?;
         Ok(Box::new(FaultyUpload { inner, store: self.clone(), key: key.clone() }))
+    }
+
+    async fn copy(&self, from: Origin<'_>, key: &Key, options: &PutOptions) -> Result<PutResult> {
+        let fault = self.ask(Operation::Copy, key.as_str())?;
+        let done = self.inner.copy(from, key, options).await?;
+        answer(fault, Operation::Copy, key.as_str(), done)
     }
 
     fn list(&self, options: ListOptions) -> Pages {
@@ -150,8 +163,22 @@ impl ObjectStore for Faulty {
         answer(fault, Operation::Delete, key.as_str(), ())
     }
 
+    async fn delete_batch(&self, keys: &[Key]) -> Result<Vec<(Key, Error)>> {
+        let mut failed = Vec::new();
+        for key in keys {
+            if let Err(error) = self.delete(key).await {
+                failed.push((key.clone(), error));
+            }
+        }
+        Ok(failed)
+    }
+
     fn capability(&self) -> Capability {
         self.inner.capability()
+    }
+
+    fn learnt(&self) -> Vec<(&'static str, Setting)> {
+        self.inner.learnt()
     }
 }
 
@@ -170,6 +197,10 @@ impl MultipartUpload for FaultyUpload {
         answer(fault, Operation::PutPart, self.key.as_str(), done)
     }
 
+    async fn copy_part(&self, part: PartSpec, from: Origin<'_>) -> Result<Part> {
+        self.inner.copy_part(part, from).await
+    }
+
     async fn complete(&self, parts: Vec<Part>) -> Result<PutResult> {
         let fault = self.store.ask(Operation::Complete, self.key.as_str())?;
         let done = self.inner.complete(parts).await?;
@@ -177,6 +208,7 @@ impl MultipartUpload for FaultyUpload {
     }
 
     async fn abort(&self) -> Result<()> {
+        self.store.ask(Operation::Abort, self.key.as_str())?;
         self.inner.abort().await
     }
 }

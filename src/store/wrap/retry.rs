@@ -15,8 +15,8 @@ use futures::{StreamExt as _, stream};
 use crate::error::{Error, ErrorKind, Result, Retry as Answer};
 use crate::event::{Event, Reporter};
 use crate::store::{
-    Body, Capability, GetOptions, GetResult, Key, ListOptions, MultipartUpload, ObjectMeta, ObjectStore, Pages,
-    PutResult,
+    Body, Capability, GetOptions, GetResult, Head, Key, ListOptions, MultipartUpload, ObjectMeta, ObjectStore, Origin,
+    Pages, PutOptions, PutResult, Setting,
 };
 
 /// How often and how patiently to try.
@@ -137,7 +137,7 @@ impl std::fmt::Debug for Retry {
 
 #[async_trait]
 impl ObjectStore for Retry {
-    async fn head(&self, key: &Key) -> Result<ObjectMeta> {
+    async fn head(&self, key: &Key) -> Result<Head> {
         self.repeat(|| self.inner.head(key)).await
     }
 
@@ -145,12 +145,16 @@ impl ObjectStore for Retry {
         self.repeat(|| self.inner.get(key, options.clone())).await
     }
 
-    async fn put(&self, key: &Key, body: Body) -> Result<PutResult> {
-        self.inner.put(key, body).await
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<PutResult> {
+        self.inner.put(key, body, options).await
     }
 
-    async fn put_multipart(&self, key: &Key, size: u64) -> Result<Box<dyn MultipartUpload>> {
-        self.repeat(|| self.inner.put_multipart(key, size)).await
+    async fn put_multipart(&self, key: &Key, size: u64, options: &PutOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.repeat(|| self.inner.put_multipart(key, size, options)).await
+    }
+
+    async fn copy(&self, from: Origin<'_>, key: &Key, options: &PutOptions) -> Result<PutResult> {
+        self.repeat(|| self.inner.copy(from, key, options)).await
     }
 
     fn list(&self, options: ListOptions) -> Pages {
@@ -170,8 +174,16 @@ impl ObjectStore for Retry {
         self.repeat(|| self.inner.delete(key)).await
     }
 
+    async fn delete_batch(&self, keys: &[Key]) -> Result<Vec<(Key, Error)>> {
+        self.repeat(|| self.inner.delete_batch(keys)).await
+    }
+
     fn capability(&self) -> Capability {
         self.inner.capability()
+    }
+
+    fn learnt(&self) -> Vec<(&'static str, Setting)> {
+        self.inner.learnt()
     }
 }
 
