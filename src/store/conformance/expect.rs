@@ -26,7 +26,12 @@ pub async fn check(store: Arc<dyn ObjectStore>, prefix: &str, expectation: &Expe
         verdicts.push(expectation.judge(suite.attempt(trial).await));
     }
     let result = suite.clean().await.map(|()| Held::Kept);
-    verdicts.push(Verdict { promise: 9, tried: "what was deleted is gone", result, unable: Vec::new() });
+    verdicts.push(expectation.judge(Verdict {
+        promise: 9,
+        tried: "what was deleted is gone",
+        result,
+        unable: Vec::new(),
+    }));
     verdicts
 }
 
@@ -34,7 +39,10 @@ impl Expectation {
     fn judge(&self, mut verdict: Verdict) -> Verdict {
         let mut surprises = Vec::new();
         match (&verdict.result, self.wrong.contains(verdict.tried), self.cannot.contains(verdict.tried)) {
-            (Err(_), true, _) => verdict.result = Ok(Held::Cannot("known")),
+            (Err(_), true, _) => {
+                verdict.result = Ok(Held::Cannot("known"));
+                return verdict;
+            }
             (Err(_), false, _) => return verdict,
             (Ok(Held::Cannot(why)), _, false) => surprises.push(format!("it says that it cannot: {why}")),
             (Ok(Held::Kept), wrong, cannot) if wrong || cannot => {
