@@ -16,6 +16,7 @@ use super::{ErrorDocument, Session, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
 use crate::ops::sync::{Report, RootState, run};
+use crate::store::wrap::LimitSnapshot;
 use crate::transfer::{Failure, Integrity, Spool, Totals};
 
 /// Copy what the target lacks
@@ -92,6 +93,8 @@ pub(super) struct SyncDocument {
     deleted: Totals,
     integrity: Integrity,
     requests: Requests,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
     elapsed_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
@@ -99,6 +102,13 @@ pub(super) struct SyncDocument {
     pub(super) ended: Outcome,
     #[serde(skip)]
     elapsed: Duration,
+}
+
+/// How many requests each side turned out to bear.
+#[derive(Debug, Serialize)]
+struct Limits {
+    from: LimitSnapshot,
+    to: LimitSnapshot,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,6 +150,7 @@ impl SyncDocument {
             deleted: summary.deleted,
             integrity: summary.integrity.clone(),
             requests: Requests::of(from, to),
+            limits: report.limits.map(|[from, to]| Limits { from, to }),
             elapsed_seconds: took.as_secs_f64(),
             error: report.error.as_ref().map(ErrorDocument::new),
             ended,

@@ -21,7 +21,7 @@ use super::keys::{KeyList, Missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 use crate::repo;
-use crate::store::wrap::Retry;
+use crate::store::wrap::{LimitSnapshot, Retry};
 use crate::store::{ListOptions, ObjectStore, Pages};
 use crate::transfer::{
     self, CopyPlan, Data, Engine, Fence, Flat, Held, Layout, NoPin, Pin, Raised, Rules, Run, Stop, Summary,
@@ -83,6 +83,8 @@ pub struct Report {
     pub rounds: u32,
     /// What happened to the objects.
     pub summary: Summary,
+    /// How many requests source and target turned out to bear, in the last round.
+    pub limits: Option<[LimitSnapshot; 2]>,
     /// Why the run as a whole ended early, if it did.
     pub error: Option<Error>,
 }
@@ -95,8 +97,15 @@ pub async fn run(
     reporter: Arc<dyn Reporter>,
     cancel: CancellationToken,
 ) -> Report {
-    let mut report =
-        Report { mode: None, generation: None, root: None, rounds: 0, summary: Summary::default(), error: None };
+    let mut report = Report {
+        mode: None,
+        generation: None,
+        root: None,
+        rounds: 0,
+        summary: Summary::default(),
+        limits: None,
+        error: None,
+    };
     let sync = Sync { from, to, options, reporter, cancel };
     if let Err(error) = sync.rounds(&mut report).await {
         report.error = Some(error);
@@ -183,7 +192,10 @@ impl Sync<'_> {
             self.reporter.clone(),
             &self.cancel,
         );
-        match self.copy(Arc::new(engine), &mut round, report).await {
+        let engine = Arc::new(engine);
+        let copied = self.copy(engine.clone(), &mut round, report).await;
+        report.limits = Some(engine.limits());
+        match copied {
             Ok(ended) => Ok(ended),
             // What failed may have failed because the source deleted it meanwhile: then a new plan does better.
             Err(Stop::Failures) => match round.pin.still_holds().await {

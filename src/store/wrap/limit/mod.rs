@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, stream};
+use serde::Serialize;
 
 use self::gate::{Answer, Gate, Permit, Time};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ pub struct LimitOptions {
 }
 
 /// How a limit stands, and how it stood.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LimitSnapshot {
     /// Requests that may be under way at once now.
     pub limit: u32,
