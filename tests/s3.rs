@@ -17,7 +17,9 @@ use snapferry::error::{Error, ErrorKind, Result};
 use snapferry::event::Silent;
 use snapferry::secret::Secret;
 use snapferry::store::wrap::{Policy, Retry};
-use snapferry::store::{Access, Addressing, ListOptions, Location, Meter, ObjectMeta, ObjectStore, Options, open};
+use snapferry::store::{
+    Access, Addressing, Body, Key, ListOptions, Location, Meter, ObjectMeta, ObjectStore, Options, PutOptions, open,
+};
 use tokio::net::TcpListener;
 
 /// Serves these answers to the first requests, one each, and the last one to all that follow.
@@ -121,6 +123,49 @@ async fn a_listing_that_does_not_advance_ends() {
     let empty = (0..200).map(|number| (200, page(&[], Some(&format!("t{number}"))))).collect();
     let error = refused(empty).await;
     assert!(error.to_string().contains("does not advance"), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_say_whether_more_follows_is_not_the_last() {
+    let whole = page(&["a", "b"], None);
+    let said = "<IsTruncated>false</IsTruncated>";
+    for instead in ["", "<IsTruncated/>", "<IsTruncated>TRUE</IsTruncated>", "<IsTruncated>no</IsTruncated>"] {
+        let error = refused(vec![(200, whole.replace(said, instead))]).await;
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{instead}: {error}");
+    }
+    let both = format!("{said}<NextContinuationToken>t</NextContinuationToken>");
+    assert_eq!(refused(vec![(200, whole.replace(said, &both))]).await.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_fit_to_be_shown() {
+    let text =
+        "<Error><Code>Inv&#27;[31malid</Code><Message>your secret is canary-secret&#7; &#27;]0;pwn</Message></Error>";
+    let error = refused(vec![(400, text.to_owned())]).await;
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("canary-secret") && !shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_error_with_status_200_is_an_error_for_a_put_too() {
+    let text = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>later</Message></Error>";
+    let (store, _) = scripted(vec![(200, text.to_owned())]).await;
+    let key = Key::new("k").expect("not empty");
+    for length in [3, 300_000] {
+        let body = Body::from_bytes(Bytes::from(vec![b'x'; length]));
+        let error = store.put(&key, body, &PutOptions::default()).await.expect_err("nothing was stored");
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_would_lead_elsewhere_is_not_followed() {
+    for region in ["evil.test/?", "x.evil.test/", "u@evil.test#"] {
+        let text = format!("<Error><Code>AuthorizationHeaderMalformed</Code><Region>{region}</Region></Error>");
+        let (store, asked) = scripted(vec![(400, text)]).await;
+        list(store.as_ref()).await.expect_err("it is refused");
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{region}");
+    }
 }
 
 #[tokio::test]

@@ -479,6 +479,47 @@ async fn damage_on_the_way_is_found_by_what_the_servers_state() {
 }
 
 #[tokio::test]
+async fn damage_to_the_very_first_objects_of_an_unknown_server_is_found_too() {
+    let (source, target) = (Kind::S3.start().await, Kind::S3.start().await);
+    for number in 0..40 {
+        source.put(&format!("from/{number:02}"), format!("content {number}").into_bytes());
+    }
+    for number in (0..40).step_by(4) {
+        source.double.alter("bucket", &format!("from/{number:02}"), |stored| {
+            stored.content = format!("c0ntent {number}").into_bytes().into();
+            stored.checksum = None;
+        });
+    }
+    let unknown = |place: &Place| Options { dialect: Overrides::default(), ..place.options() };
+    let (from, to) = (source.end_with("from", &unknown(&source)).await, target.end_with("to", &unknown(&target)).await);
+    let report = copy(&from, &to, &plain()).await;
+    assert_eq!(
+        (report.summary.copied.objects, report.summary.failed.objects),
+        (30, 10),
+        "{:?}",
+        report.summary.failures
+    );
+    assert!(target.below("to/").values().all(|content| content.starts_with(b"content")));
+}
+
+#[tokio::test]
+async fn marks_that_are_no_md5_are_learnt_and_hinder_nothing() {
+    let (source, target) = (Kind::S3.start().await, Kind::S3.start().await);
+    for number in 0..40 {
+        source.put(&format!("from/{number:02}"), format!("content {number}").into_bytes());
+        source.double.alter("bucket", &format!("from/{number:02}"), |stored| {
+            stored.etag = format!("\"{number:032x}\"");
+            stored.checksum = None;
+        });
+    }
+    let unknown = |place: &Place| Options { dialect: Overrides::default(), ..place.options() };
+    let (from, to) = (source.end_with("from", &unknown(&source)).await, target.end_with("to", &unknown(&target)).await);
+    let report = copy(&from, &to, &plain()).await;
+    well(&report);
+    assert_eq!(report.summary.copied.objects, 40);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_after_the_work_was_done_is_no_failure() {
     for kind in KINDS {
         let (source, target) = (Kind::S3.start().await, kind.start().await);

@@ -6,7 +6,7 @@ use super::raw::Section;
 use super::{StorePlace, address, not_both, placed, raw, secret, wrong};
 use crate::error::Result;
 use crate::store::{
-    Addressing, ListVersion, Location, Network, Options, Overrides, PROVIDERS, Protocol, Scheme, Signature,
+    Addressing, ListVersion, Location, Network, Options, Overrides, PROVIDERS, Protocol, Scheme, Signature, is_region,
 };
 
 /// Finds the mistakes of a section that show without reading secrets.
@@ -25,6 +25,20 @@ pub(super) fn check(name: &str, section: &Section) -> Result<()> {
             .hint("a `file://` store has only `url`"));
     }
     misplaced(name, section, location.scheme())?;
+    for key in ["region", "zone"] {
+        if section.text(key).is_some_and(|text| !is_region(text)) {
+            return Err(wrong(section, key, &format!("`{key}` of `[store.{name}]` is no name of a region"))
+                .hint("a region is letters, digits and `-`, for example \"eu-west-1\""));
+        }
+    }
+    if section.0.contains_key("encryption_key") && !section.0.contains_key("encryption") {
+        return Err(wrong(
+            section,
+            "encryption_key",
+            &format!("`[store.{name}]` has an `encryption_key` and no `encryption`"),
+        )
+        .hint("add `encryption = \"aws:kms\"`, or \"KMS\" for OSS"));
+    }
     if let Some(endpoint) = section.text("endpoint") {
         address(endpoint, section.switch("allow_http"), Some((section, "endpoint")))?;
     }

@@ -35,6 +35,7 @@ pub use self::meter::{Exchange, Meter, RequestKind};
 pub use self::multipart::{MultipartUpload, Part, PartSpec, parts};
 pub use self::registry::{Access, Addressing, Network, Options, Protocol, Signature, open, path_style, s3_endpoint};
 pub use self::request::{Body, GetOptions, GetResult, Head, ListOptions, Origin, Pages, PutOptions, PutResult, short};
+pub(crate) use self::rest::is_region;
 pub use self::rest::{Ability, ListVersion, Overrides, PROVIDERS, Provider, RestStore, Setting};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -70,7 +70,7 @@ pub(super) async fn perform<P: Phase>(engine: &Engine, transfer: &Transfer<P>) -
     engine.reporter.report(&Event::Started { key: source.key.as_str() });
     let receipt = match &engine.server_copy {
         Some(copying) => server_copy::perform(engine, copying, source).await?,
-        None if engine.is_large(source.size) => in_parts(engine, source).await?,
+        None if engine.is_large(source.size) => in_parts_again(engine, source).await?,
         None => whole(engine, source).await?,
     };
     Ok(Outcome::Copied(receipt))
@@ -156,6 +156,17 @@ pub(super) fn announced(source: &ObjectMeta, length: u64, now: &ObjectMeta) -> R
     };
     Err(Error::new(kind, format!("copy {:?}", source.key))
         .because(format!("it was listed with {} bytes and comes with {length}: {cause}", source.size)))
+}
+
+/// Copies a large object, and once more from its beginning if the whole turns out damaged although each part was right.
+async fn in_parts_again(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
+    match in_parts(engine, source).await {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            engine.reporter.report(&Event::Retried { error: &error, wait: std::time::Duration::ZERO });
+            in_parts(engine, source).await
+        }
+        other => other,
+    }
 }
 
 /// Copies a large object: ranges of the source feed parts of the target, several at once.

@@ -106,9 +106,12 @@ impl<'a> Answer<'a> {
         }
         let prefix = self.client.dialect.words().metadata;
         for (name, value) in self.headers {
-            if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(prefix), std::str::from_utf8(value.as_bytes()))
-            {
-                attributes.metadata.insert(name.to_owned(), value.to_owned());
+            let Some(name) = name.as_str().strip_prefix(prefix) else { continue };
+            match std::str::from_utf8(value.as_bytes()) {
+                Ok(value) => drop(attributes.metadata.insert(name.to_owned(), value.to_owned())),
+                Err(_) => {
+                    tracing::warn!(key = %self.key, name, "a metadata value is no UTF-8 and is left out of the copy");
+                }
             }
         }
         attributes

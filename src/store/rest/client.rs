@@ -18,7 +18,7 @@ use super::dialect::Dialect;
 use super::failure::{self, Said};
 use super::profile::{Learnt, Profile, Provider};
 use super::sign::{Payload, Signer, Unsigned};
-use super::site::{Site, host_of};
+use super::site::{Site, host_of, is_region};
 use super::{encode, xml};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::credentials::{Held, Vault};
@@ -45,6 +45,9 @@ pub(in crate::store) struct Client {
     /// What to add to our clock, in seconds.
     pub(super) skew: AtomicI64,
 }
+
+/// An answer to a write that has nothing to say but may say that it failed: with status 200 too.
+const SHORT: usize = 64 * 1024;
 
 /// What a request carries.
 pub(super) enum Content {
@@ -149,7 +152,7 @@ impl Client {
             if response.status().is_success() {
                 return Ok(response);
             }
-            let said = self.said(response).await;
+            let said = self.said(response, &who).await;
             if !self.corrected(&said, &who).await? {
                 return Err(failure::error(self, &self.sentence(doing, key), &said));
             }
@@ -165,6 +168,32 @@ impl Client {
         Err(self
             .error(ErrorKind::Denied, doing, key)
             .because("the server keeps refusing the signature, whatever we put right"))
+    }
+
+    /// Reads what an answer to a write says beside its headers: nothing, or an error that came with the status of a success.
+    pub(super) async fn concluded(
+        &self,
+        doing: &str,
+        key: &str,
+        response: Response<ResponseBody>,
+    ) -> Result<HeaderMap> {
+        let (head, body) = response.into_parts();
+        if http_body::Body::is_end_stream(&body) {
+            return Ok(head.headers);
+        }
+        let sentence = || self.sentence(doing, Some(key));
+        let text = wire::collect(body, SHORT).await.map_err(|error| error.while_doing(sentence()))?;
+        let document = xml::error(&text);
+        if document.code.is_empty() {
+            return Ok(head.headers);
+        }
+        let who = self.vault.open().await?;
+        let document = xml::ErrorDocument {
+            code: presentable(&document.code, &who),
+            message: presentable(&document.message, &who),
+            ..document
+        };
+        Err(failure::within(self, &sentence(), document))
     }
 
     fn request(
@@ -235,10 +264,13 @@ impl Client {
     }
 
     /// Reads what a refusal says.
-    async fn said(&self, response: Response<ResponseBody>) -> Said {
+    async fn said(&self, response: Response<ResponseBody>, who: &Held) -> Said {
         let (head, body) = response.into_parts();
         let text = wire::collect(body, 64 * 1024).await.unwrap_or_default();
-        let document = xml::error(&text);
+        let mut document = xml::error(&text);
+        for said in [&mut document.code, &mut document.message] {
+            *said = presentable(said, who);
+        }
         Said { status: head.status.as_u16(), headers: head.headers, document }
     }
 
@@ -271,6 +303,8 @@ impl Client {
     fn move_to(&self, said: &Said) -> bool {
         let site = self.site();
         let region = said.header("x-amz-bucket-region").map(str::to_owned).or_else(|| said.document.region.clone());
+        // It becomes part of a host's name: what is no region would lead a signed request elsewhere.
+        let region = region.filter(|region| is_region(region));
         let mut next = Site::clone(&site);
         if let Some(region) = region {
             if self.profile.provider == Provider::Aws
@@ -280,6 +314,9 @@ impl Client {
             }
             next.region = region;
         } else if let Some(host) = said.elsewhere() {
+            if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':')) {
+                return false;
+            }
             let bare = host.strip_prefix(&format!("{}.", site.bucket)).unwrap_or(&host).to_owned();
             let same = self
                 .profile
@@ -302,6 +339,18 @@ impl Client {
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         true
     }
+}
+
+/// What a server said, fit to be shown: some repeat what they were sent, and some send what a terminal would obey.
+fn presentable(text: &str, who: &Held) -> String {
+    let mut text = text.to_owned();
+    for secret in [Some(who.secret()), who.token()].into_iter().flatten().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "[secret]");
+    }
+    if let Some((before, _)) = text.split_once("Signature=") {
+        text = format!("{before}Signature=[secret]");
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A request's body as it goes out: of exactly the length announced, or broken.

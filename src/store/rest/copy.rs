@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use md5::Digest as _;
 
 use super::client::{Call, Client, Content};
+use super::dialect::Dialect;
 use super::profile::Ability;
 use super::upload::document;
 use super::xml::{self, Document};
@@ -77,7 +78,9 @@ pub(super) async fn delete_batch(client: &Client, keys: &[Key]) -> Result<Option
         other => other?,
     };
     // OSS answers a quiet batch without errors with nothing at all.
-    if response.headers().get(http::header::CONTENT_LENGTH).is_some_and(|length| length == "0") {
+    if client.dialect == Dialect::Oss
+        && response.headers().get(http::header::CONTENT_LENGTH).is_some_and(|length| length == "0")
+    {
         return Ok(Some(Vec::new()));
     }
     let sentence = client.sentence("delete objects in", None);

@@ -96,8 +96,19 @@ fn corrupt(client: &Client, cause: String) -> Error {
 
 /// The page behind this one, if there is one.
 fn following(client: &Client, page: &Page, place: Place, second: bool) -> Result<Option<Place>> {
-    if !page.truncated {
-        return Ok(None);
+    match page.truncated {
+        Some(true) => {}
+        // Taken for the end, it would make everything behind it look as if it were gone.
+        Some(false) if page.token.is_none() => return Ok(None),
+        said => {
+            let said = if said.is_none() {
+                "it does not say whether more follows"
+            } else {
+                "it says that it is the last and how to go on"
+            };
+            return Err(corrupt(client, format!("a page of the listing cannot be believed: {said}"))
+                .hint("the server's listing cannot be relied on; nothing was taken as missing"));
+        }
     }
     if place.empty >= EMPTY_PAGES {
         return Err(client.error(ErrorKind::Invalid, "list", None).because(format!(
@@ -123,7 +134,8 @@ fn following(client: &Client, page: &Page, place: Place, second: bool) -> Result
 #[derive(Default)]
 struct Page {
     names: Vec<Entry>,
-    truncated: bool,
+    /// Whether more follows; none if it does not say so in so many words.
+    truncated: Option<bool>,
     token: Option<String>,
     marker: Option<String>,
     counted: bool,
@@ -140,7 +152,8 @@ struct Entry {
 impl Page {
     /// Whether a server answered a request of the second version as one of the first.
     fn is_of_the_first(&self, place: &Place) -> bool {
-        (self.truncated && self.token.is_none())
+        self.truncated.is_none()
+            || (self.truncated == Some(true) && self.token.is_none())
             || (!self.counted && self.token.is_none() && !self.begins_behind(place))
     }
 
@@ -195,7 +208,7 @@ fn parse(client: &Client, bytes: &[u8]) -> Result<Page> {
                 unnamed |= entry.name.is_empty();
                 page.names.push(std::mem::take(&mut entry));
             }
-            (2, "IsTruncated", _) => page.truncated = text.trim() == "true",
+            (2, "IsTruncated", _) => page.truncated = text.trim().parse().ok(),
             (2, "NextContinuationToken", _) => page.token = Some(text.to_owned()).filter(|token| !token.is_empty()),
             (2, "NextMarker", _) => page.marker = Some(text.to_owned()).filter(|marker| !marker.is_empty()),
             (2, "KeyCount", _) => page.counted = true,

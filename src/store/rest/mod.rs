@@ -38,6 +38,7 @@ use self::profile::Learnt;
 pub(in crate::store) use self::profile::Profile;
 pub use self::profile::{Ability, ListVersion, Overrides, PROVIDERS, Provider, Setting};
 use self::sign::Signer;
+pub(crate) use self::site::is_region;
 pub(in crate::store) use self::site::{Site, host_of, is_address};
 use super::credentials::Vault;
 use super::{
@@ -158,13 +159,16 @@ impl ObjectStore for RestStore {
             return Err(error.because("the object has changed meanwhile"));
         }
         // A checksum of the whole object says nothing about a range; some servers send it all the same.
-        let checksums = if options.range.is_none() { answer.checksums() } else { Vec::new() };
+        let mut checksums = if options.range.is_none() { answer.checksums() } else { Vec::new() };
         let sentence = client.sentence(doing, Some(key.as_str()));
         let stream =
             body.into_data_stream().map(move |bytes| bytes.map_err(|error| error.while_doing(sentence.clone())));
         let mut body = Body { length: came, stream: stream.boxed() };
         if options.range.is_none() && !answer.is_keyed() {
-            body = client.taught(meta.etag.as_ref(), body);
+            let (taught, teaches) = client.taught(meta.etag.as_ref(), body);
+            body = taught;
+            // What teaches is an MD5 if it passes at all: the target's may be held against it.
+            checksums.extend(meta.etag.as_ref().filter(|_| teaches).and_then(super::ETag::md5));
         }
         Ok(GetResult { meta, attributes: answer.attributes(), checksums, body })
     }
@@ -191,7 +195,8 @@ impl ObjectStore for RestStore {
             }
             other => other?,
         };
-        let answer = Answer { client, doing, key, headers: response.headers() };
+        let headers = client.concluded(doing, key.as_str(), response).await?;
+        let answer = Answer { client, doing, key, headers: &headers };
         Ok(PutResult { etag: answer.etag(), checksums: answer.checksums() })
     }
 

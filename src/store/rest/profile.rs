@@ -4,6 +4,7 @@
 //! leaves open is tried once, on a request whose outcome can be checked, and remembered for the run ([`Learnt`]).
 
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::Serialize;
@@ -322,6 +323,8 @@ pub(super) struct Learnt {
     pub(super) asking: tokio::sync::Mutex<()>,
     pub(super) list_v2: Fact,
     pub(super) etag_md5: Fact,
+    /// Marks that did not fit their content, with what would have.
+    pub(super) doubted: Mutex<Vec<(u128, u128)>>,
     pub(super) checksum_header: Fact,
     pub(super) checksum_trailer: Fact,
     pub(super) conditional_writes: Fact,

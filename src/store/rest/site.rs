@@ -75,6 +75,12 @@ pub(in crate::store) fn host_of(endpoint: &str) -> String {
     host(rest.split('/').next().unwrap_or_default()).to_ascii_lowercase()
 }
 
+/// Whether a text can be a region: nothing in it could lead a request elsewhere when it becomes part of a host's name.
+pub(crate) fn is_region(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// Whether a host is an address or this machine: no bucket can stand in front of it.
 pub(in crate::store) fn is_address(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok() || host == "localhost"
@@ -104,6 +110,10 @@ mod tests {
         let error = Site::new("https://user:hunter2@ho st", "b", String::new(), true).expect_err("not a host");
         assert!(!error.to_string().contains("hunter2"), "{error}");
         assert_eq!(host_of("https://S3.Amazonaws.com:443/x"), "s3.amazonaws.com");
+        for bad in ["", "x.evil.test/", "u@evil.test#", "a b", "eu-west-1.", "a/b"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+        assert!(is_region("eu-west-1") && is_region("pek3b"));
         assert!(is_address("127.0.0.1") && is_address("::1") && !is_address("a.b"));
     }
 }

@@ -1,15 +1,18 @@
 //! Small bodies: sent with their checksum in front, and made use of to learn what a server's marks are.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::client::{Call, Client, Content};
 use super::{Dialect, SMALL, dialect};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Algorithm, Body, Checksum, Digest, ETag};
 use crate::wire::ResponseBody;
+
+/// Doubts that are remembered: as many as there can be transfers before anything is learnt.
+const DOUBTED: usize = 1024;
 
 impl Client {
     /// S3 states its checksums only when asked to.
@@ -25,31 +28,48 @@ impl Client {
     }
 
     /// Learns from content whose mark is known whether such marks are MD5s.
-    fn learn_etag(&self, etag: Option<&ETag>, content: impl FnOnce() -> Checksum) {
-        if let (None, Some(mark)) = (self.etag_is_md5(), etag.and_then(ETag::md5)) {
-            self.learnt.etag_md5.learn(mark == content());
+    ///
+    /// An MD5 that fits is none by chance. One that does not fit is damage or no MD5: only if the same content comes with the same mark
+    /// again is it the latter; the first time it is [`ErrorKind::Corrupt`], so that whoever asked tries again.
+    fn learn_etag(&self, etag: Option<&ETag>, content: impl FnOnce() -> Checksum) -> Result<()> {
+        let (None, Some(mark)) = (self.etag_is_md5(), etag.and_then(ETag::md5)) else { return Ok(()) };
+        let content = content();
+        if mark == content {
+            self.learnt.etag_md5.learn(true);
+            return Ok(());
         }
+        let mut doubted = self.learnt.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        if doubted.contains(&(mark.value, content.value)) {
+            self.learnt.etag_md5.learn(false);
+            return Ok(());
+        }
+        if doubted.len() < DOUBTED {
+            doubted.push((mark.value, content.value));
+        }
+        let cause = format!("the server states {mark} and {content} is what passed: damage, or a mark that is no MD5");
+        Err(Error::new(ErrorKind::Corrupt, "rely on what the server states").because(cause))
     }
 
-    /// Lets a small body teach us what this server's marks are, as it passes.
-    pub(super) fn taught(self: &Arc<Self>, etag: Option<&ETag>, body: Body) -> Body {
-        let Some(mark) =
-            etag.filter(|mark| mark.md5().is_some() && self.etag_is_md5().is_none() && body.length <= SMALL)
+    /// Lets a small body teach us what this server's marks are, as it passes; it fails at its end if it comes with doubts. Also whether
+    /// it does teach.
+    pub(super) fn taught(self: &Arc<Self>, etag: Option<&ETag>, body: Body) -> (Body, bool) {
+        let Some(mark) = etag
+            .filter(|mark| mark.md5().is_some() && self.etag_is_md5().is_none() && (1..=SMALL).contains(&body.length))
         else {
-            return body;
+            return (body, false);
         };
         let (client, mark, length, mut left) = (self.clone(), mark.clone(), body.length, body.length);
         let mut digest = Digest::new(Algorithm::Md5);
-        let stream = body.stream.inspect(move |bytes| {
-            if let Ok(bytes) = bytes {
-                digest.update(bytes);
-                left = left.saturating_sub(bytes.len() as u64);
-                if left == 0 {
-                    client.learn_etag(Some(&mark), || digest.finish());
-                }
+        let stream = body.stream.map(move |bytes| {
+            let bytes = bytes?;
+            digest.update(&bytes);
+            left = left.saturating_sub(bytes.len() as u64);
+            if left == 0 {
+                client.learn_etag(Some(&mark), || digest.finish())?;
             }
+            Ok(bytes)
         });
-        Body { length, stream: stream.boxed() }
+        (Body { length, stream: stream.boxed() }, true)
     }
 
     pub(super) fn states_small(&self) -> bool {
@@ -83,7 +103,11 @@ impl Client {
             Ok(response) => {
                 self.learnt.checksum_header.learn(true);
                 let etag = response.headers().get(http::header::ETAG).and_then(|mark| ETag::new(mark.to_str().ok()?));
-                self.learn_etag(etag.as_ref(), || Checksum::of(Algorithm::Md5, &bytes));
+                // Encrypted with a key of the key service, its mark is no MD5.
+                let keyed =
+                    response.headers().get(&self.dialect.words().encryption).is_some_and(|with| with != "AES256");
+                let etag = etag.filter(|_| !keyed);
+                self.learn_etag(etag.as_ref(), || Checksum::of(Algorithm::Md5, &bytes))?;
                 Ok(response)
             }
             Err(error) => Err(error),

@@ -82,7 +82,8 @@ impl MultipartUpload for Upload {
         } else {
             self.client.send(Call { content: Content::Stream(body), ..call }).await?
         };
-        let answer = self.answer(doing, response.headers());
+        let headers = self.client.concluded(doing, self.key.as_str(), response).await?;
+        let answer = self.answer(doing, &headers);
         let (etag, checksums) = (answer.etag(), answer.checksums());
         Ok(Part { spec: part, etag, checksums })
     }
