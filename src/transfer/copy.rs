@@ -160,17 +160,23 @@ pub(super) fn announced(source: &ObjectMeta, length: u64, now: &ObjectMeta) -> R
 
 /// Copies a large object, and once more from its beginning if the whole turns out damaged although each part was right.
 async fn in_parts_again(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
-    match in_parts(engine, source).await {
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
+    match in_parts(engine, source).await? {
+        Ok(receipt) => Ok(receipt),
+        Err(Damaged(error)) => {
             engine.reporter.report(&Event::Retried { error: &error, wait: std::time::Duration::ZERO });
-            in_parts(engine, source).await
+            in_parts(engine, source).await?.map_err(|Damaged(error)| error)
         }
-        other => other,
     }
 }
 
+/// Every part was right and the whole is not: nobody can say which part it was.
+struct Damaged(Error);
+
+/// What came of an object in parts, if it came to an end at all.
+type Whole = std::result::Result<Receipt, Damaged>;
+
 /// Copies a large object: ranges of the source feed parts of the target, several at once.
-async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
+async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Whole> {
     let specs = parts(source.size, engine.options.part_size, &engine.to.capability())?;
     // Every range must come from the same content, and the look also tells its attributes and the checksum of the whole.
     let head = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.from.head(&source.key)).await?;
@@ -188,7 +194,7 @@ async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
         () = engine.cancel.cancelled() => Err(Engine::cancelled()),
         done = job.fill(specs) => done,
     };
-    if done.is_err() {
+    if !matches!(done, Ok(Ok(_))) {
         abort(&source.key, upload.as_ref()).await;
     }
     done
@@ -203,7 +209,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    async fn fill(&self, specs: impl Iterator<Item = PartSpec>) -> Result<Receipt> {
+    async fn fill(&self, specs: impl Iterator<Item = PartSpec>) -> Result<Whole> {
         let (engine, key) = (self.engine, &self.source.key);
         let at_once = engine.options.transfers.max(1) as usize;
         let tasks = specs.map(|spec| self.part(spec));
@@ -211,11 +217,15 @@ impl Job<'_> {
         done.sort_by_key(|(part, _)| part.spec.number);
         let sums = combined(&done);
         // Before anyone can see it: what the source states of the whole.
-        prove(key, &sums, &self.head.checksums, &[])?;
+        if let Err(error) = prove(key, &sums, &self.head.checksums, &[]) {
+            return Ok(Err(Damaged(error)));
+        }
         let list: Vec<Part> = done.into_iter().map(|(part, _)| part).collect();
         // The weakest proof of a part is what the parts prove.
         let put = retry(&engine.options.retry, engine.reporter.as_ref(), || self.upload.complete(list.clone())).await?;
-        match prove(key, &sums, &self.head.checksums, &put.checksums) {
+        let receipt =
+            |source, target| Receipt { bytes: self.source.size, checksum: sums.first().copied(), source, target };
+        Ok(match prove(key, &sums, &self.head.checksums, &put.checksums) {
             Ok((source, Proof::Length)) => {
                 let by_parts = list.iter().map(|part| {
                     part.checksums.iter().map(|sum| sum.algorithm).find(|algorithm| *algorithm != Algorithm::Md5)
@@ -224,16 +234,14 @@ impl Job<'_> {
                     .reduce(|a, b| if a == b { a } else { None })
                     .flatten()
                     .map_or(Proof::Length, Proof::Checksum);
-                Ok(Receipt { bytes: self.source.size, checksum: sums.first().copied(), source, target })
+                Ok(receipt(source, target))
             }
-            Ok((source, target)) => {
-                Ok(Receipt { bytes: self.source.size, checksum: sums.first().copied(), source, target })
-            }
+            Ok((source, target)) => Ok(receipt(source, target)),
             Err(error) => {
                 drop(engine.to.delete(key).await);
-                Err(error)
+                Err(Damaged(error))
             }
-        }
+        })
     }
 
     async fn part(&self, spec: PartSpec) -> Result<(Part, Vec<Checksum>)> {

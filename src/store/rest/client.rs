@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::StreamExt as _;
 use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body::{Frame, SizeHint};
 use jiff::{SignedDuration, Timestamp};
 
 use super::dialect::Dialect;
 use super::failure::{self, Said};
+use super::outgoing::{Content, Outgoing};
 use super::profile::{Learnt, Profile, Provider};
 use super::sign::{Payload, Signer, Unsigned};
 use super::site::{Site, host_of, is_region};
@@ -23,7 +21,7 @@ use super::{encode, xml};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::credentials::{Held, Vault};
 use crate::store::meter::Exchange;
-use crate::store::{Body, Location, Meter, RequestKind, short};
+use crate::store::{Location, Meter, RequestKind};
 use crate::wire::{self, ResponseBody};
 
 /// What a store says of itself on every request.
@@ -48,15 +46,6 @@ pub(in crate::store) struct Client {
 
 /// An answer to a write that has nothing to say but may say that it failed: with status 200 too.
 const SHORT: usize = 64 * 1024;
-
-/// What a request carries.
-pub(super) enum Content {
-    Empty,
-    Document(Bytes),
-    Stream(Body),
-    /// A stream in chunks with a checksum behind it, as it is encoded.
-    Trailed(Body),
-}
 
 /// A request to be made.
 pub(super) struct Call<'a> {
@@ -351,61 +340,4 @@ fn presentable(text: &str, who: &Held) -> String {
         text = format!("{before}Signature=[secret]");
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// A request's body as it goes out: of exactly the length announced, or broken.
-pub(super) struct Outgoing {
-    content: Content,
-    length: u64,
-    left: u64,
-}
-
-impl Outgoing {
-    fn new(content: Content) -> Self {
-        let length = match &content {
-            Content::Empty => 0,
-            Content::Document(bytes) => bytes.len() as u64,
-            Content::Stream(body) | Content::Trailed(body) => body.length,
-        };
-        Self { content, length, left: length }
-    }
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = wire::BoxError;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame<Bytes>, wire::BoxError>>> {
-        use std::task::Poll;
-        let this = &mut *self;
-        let next = match &mut this.content {
-            Content::Empty => None,
-            Content::Document(bytes) => (!bytes.is_empty()).then(|| Ok(std::mem::take(bytes))),
-            Content::Stream(body) | Content::Trailed(body) => std::task::ready!(body.stream.poll_next_unpin(cx)),
-        };
-        match next {
-            // The connection would cut what goes on beyond the length announced, and store the rest as if it were whole.
-            Some(Ok(bytes)) => match this.left.checked_sub(bytes.len() as u64) {
-                Some(left) => {
-                    this.left = left;
-                    Poll::Ready(Some(Ok(Frame::data(bytes))))
-                }
-                None => Poll::Ready(Some(Err(short(this.length, this.length + 1).into()))),
-            },
-            Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
-            None if this.left > 0 => Poll::Ready(Some(Err(short(this.length, this.length - this.left).into()))),
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.length == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }

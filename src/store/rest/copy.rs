@@ -4,8 +4,9 @@ use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method};
 use md5::Digest as _;
 
-use super::client::{Call, Client, Content};
+use super::client::{Call, Client};
 use super::dialect::Dialect;
+use super::outgoing::Content;
 use super::profile::Ability;
 use super::upload::document;
 use super::xml::{self, Document};

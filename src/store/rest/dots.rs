@@ -7,7 +7,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use http::Method;
 
-use super::client::{Call, Client, Content};
+use super::client::{Call, Client};
+use super::outgoing::Content;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Key, RequestKind};
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Response};
 
-use super::client::{Call, Client, Content};
+use super::client::{Call, Client};
+use super::outgoing::Content;
 use super::{Dialect, SMALL, dialect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Algorithm, Body, Checksum, Digest, ETag};

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{HeaderValue, Response};
 
-use super::client::{Call, Client, Content};
+use super::client::{Call, Client};
 use super::dialect::{Dialect, decode, encode};
+use super::outgoing::Content;
 use super::upload::Upload;
 use crate::error::{Error, Result};
 use crate::store::{Algorithm, Body, Checksum, Digest, Key, MultipartUpload as _, PutOptions, short};

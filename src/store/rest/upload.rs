@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::answer::Answer;
-use super::client::{Call, Client, Content};
+use super::client::{Call, Client};
 use super::copy::source_header;
+use super::outgoing::Content;
 use super::xml::{self, Document};
 use super::{RestStore, failure, trailer};
 use crate::error::{Error, ErrorKind, Result};
