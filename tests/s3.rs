@@ -159,6 +159,18 @@ async fn an_error_with_status_200_is_an_error_for_a_put_too() {
 }
 
 #[tokio::test]
+async fn a_put_without_a_receipt_is_looked_at() {
+    // The object there is older than the answer: nothing was stored.
+    for (status, text) in [(200, ""), (200, "<html>welcome</html>"), (204, ""), (202, "")] {
+        let (store, asked) = scripted(vec![(status, text.to_owned()), (200, String::new())]).await;
+        let body = Body::from_bytes(Bytes::from_static(b""));
+        let key = Key::new("k").expect("not empty");
+        store.put(&key, body, &PutOptions::default()).await.expect_err("no ETag, and no object that is new");
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{status} {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_region_that_would_lead_elsewhere_is_not_followed() {
     for region in ["evil.test/?", "x.evil.test/", "u@evil.test#"] {
         let text = format!("<Error><Code>AuthorizationHeaderMalformed</Code><Region>{region}</Region></Error>");

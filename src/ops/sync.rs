@@ -157,10 +157,12 @@ impl Sync<'_> {
             match self.round(report).await? {
                 Ended::Done => return Ok(()),
                 Ended::Moved { from, to } => self.reporter.report(&Event::Replanned { from, to }),
+                // Somebody else writes and removes there too: what this run copied it has not had to copy again.
+                Ended::Lost if lost && report.generation.is_none() && report.summary.repeated == 0 => return Ok(()),
                 Ended::Lost if lost || report.rounds > self.options.replans => return Err(self.unreliable()),
                 Ended::Lost => {
                     lost = true;
-                    let text = "the target does not list everything that it acknowledged: looking again at all of it";
+                    let text = "the target's listing is not what this run left there: looking again at all of it";
                     self.reporter.report(&Event::Warning(text));
                 }
             }

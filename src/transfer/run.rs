@@ -209,7 +209,7 @@ impl Run<Root> {
 }
 
 fn copied(engine: &Engine, key: &Key, bytes: u64, summary: &mut Summary) {
-    summary.copied.add(bytes);
+    summary.copy(key, bytes);
     engine.reporter.report(&Event::Copied { key: key.as_str(), bytes });
 }
 

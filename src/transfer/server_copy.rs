@@ -26,10 +26,15 @@ pub(super) async fn perform(engine: &Engine, copying: &Copying, source: &ObjectM
         None => source.etag.as_ref().and_then(crate::store::ETag::md5).into_iter().collect(),
     };
     // A listing does not say which mark is an MD5; the look at the copy does.
-    let proven = prove(&source.key, &[], &stated, &copy.checksums);
-    if copy.meta.size != source.size {
+    let proven = if copy.meta.size == source.size {
+        prove(&source.key, &[], &stated, &copy.checksums)
+    } else {
         let cause = format!("it has {} bytes and the server's copy of it {}", source.size, copy.meta.size);
-        return Err(Error::new(ErrorKind::Corrupt, format!("copy {:?}", source.key)).because(cause));
+        Err(Error::new(ErrorKind::Corrupt, format!("copy {:?}", source.key)).because(cause))
+    };
+    if proven.is_err() {
+        // What is there now is known to be bad, and the next run would take it for good: it must not stay.
+        drop(engine.to.delete(&source.key).await);
     }
     engine.reporter.report(&Event::Moved { bytes: source.size });
     let (from, to) = proven?;

@@ -1,6 +1,7 @@
 //! The totals a run ends with: every object was copied, skipped with a reason or failed with a reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,14 +57,35 @@ pub struct Summary {
     pub extra: Totals,
     /// Of these, deleted.
     pub deleted: Totals,
+    /// Hashes of the first keys copied, in all rounds: enough to see whether something is copied again and again.
+    seen: HashSet<u64>,
+    /// How many of these were copied more than once.
+    pub repeated: u64,
     copied_before: Totals,
 }
+
+/// Keys that are remembered to see whether they come again.
+const SEEN: usize = 20_000;
 
 impl Summary {
     /// Starts another round: what was copied stays copied, everything else is found anew.
     pub fn begin_round(&mut self) {
         let integrity = std::mem::take(&mut self.integrity);
-        *self = Self { copied: self.copied, integrity, copied_before: self.copied, ..Self::default() };
+        let (seen, repeated) = (std::mem::take(&mut self.seen), self.repeated);
+        *self = Self { copied: self.copied, integrity, seen, repeated, copied_before: self.copied, ..Self::default() };
+    }
+
+    /// Notes an object that was copied.
+    pub fn copy(&mut self, key: &Key, bytes: u64) {
+        self.copied.add(bytes);
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.seen.contains(&hash) {
+            self.repeated += 1;
+        } else if self.seen.len() < SEEN {
+            self.seen.insert(hash);
+        }
     }
 
     /// How many objects this round copied.

@@ -1,6 +1,8 @@
-//! Writes that are to be made only where nothing is: a condition where the server obeys it, a look beforehand where that is not known.
+//! Looks beside a write: before it, where nothing may be overwritten and the server is not known to obey that condition, and behind it,
+//! where its answer says nothing.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 
 use super::RestStore;
 use super::client::Client;
@@ -36,5 +38,32 @@ impl RestStore {
                 Err(error.because("an object of that name is there already"))
             }
         }
+    }
+
+    /// Looks at an object whose put was answered without a mark: nobody has said that it was stored.
+    pub(super) async fn must_be_new(
+        &self,
+        key: &Key,
+        length: u64,
+        status: StatusCode,
+        answered: Option<Timestamp>,
+    ) -> Result<()> {
+        let unproven = |why: String| {
+            let error = self.client.error(ErrorKind::Corrupt, "put", Some(key.as_str()));
+            Err(error.because(format!("the server answered {} without an ETag, and {why}", status.as_u16())))
+        };
+        let found = match self.looked_at("put", key).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return unproven("the object is not there".to_owned()),
+            other => other?.meta,
+        };
+        // Times come in whole seconds, and the answer's may be a moment before the object's.
+        let earliest = answered.and_then(|time| time.checked_sub(SignedDuration::from_secs(2)).ok());
+        if found.size != length {
+            return unproven(format!("the object there has {} bytes of {length}", found.size));
+        }
+        if earliest.is_none_or(|earliest| found.modified < earliest) {
+            return unproven(format!("the object there is of {}", found.modified));
+        }
+        Ok(())
     }
 }

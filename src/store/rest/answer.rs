@@ -43,6 +43,11 @@ impl<'a> Answer<'a> {
         Ok(ObjectMeta { key: self.key.clone(), size, modified, etag: self.etag() })
     }
 
+    /// The server's clock when it answered.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        self.header(http::header::DATE).and_then(http_date)
+    }
+
     pub(super) fn etag(&self) -> Option<ETag> {
         self.header(ETAG).and_then(ETag::new)
     }

@@ -257,6 +257,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let text = wire::collect(body, 64 * 1024).await.unwrap_or_default();
         let mut document = xml::error(&text);
+        document.region = document.region.filter(|region| is_region(region));
         for said in [&mut document.code, &mut document.message] {
             *said = presentable(said, who);
         }

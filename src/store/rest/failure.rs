@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::answer;
 use super::client::Client;
+use super::site::is_region;
 use super::xml::ErrorDocument;
 use crate::error::{Error, ErrorKind};
 
@@ -87,7 +88,8 @@ impl Meaning<'_> {
     fn meaning(&self, answer: &Said, code: &str, said: &str) -> (ErrorKind, String, Option<String>) {
         let bucket = self.client.location.bucket();
         let place = self.client.site().shown();
-        let region = answer.header("x-amz-bucket-region").map(str::to_owned).or_else(|| answer.document.region.clone());
+        let stated = answer.header("x-amz-bucket-region").filter(|region| is_region(region));
+        let region = stated.map(str::to_owned).or_else(|| answer.document.region.clone());
         let status = answer.status;
         let with = |kind, cause: String, hint: &str| (kind, cause, Some(hint.to_owned()));
         match code {

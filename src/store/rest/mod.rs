@@ -178,6 +178,7 @@ impl ObjectStore for RestStore {
     async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<PutResult> {
         let doing = "put";
         let client = &self.client;
+        let length = body.length;
         client.must_name(key).await?;
         let mut call = Call::new(RequestKind::Put, doing, Method::PUT, Some(key.as_str()));
         call.headers = client.headers.new_object(client.dialect, &options.attributes)?;
@@ -197,8 +198,12 @@ impl ObjectStore for RestStore {
             }
             other => other?,
         };
+        let status = response.status();
         let headers = client.concluded(doing, key.as_str(), response).await?;
         let answer = Answer { client, doing, key, headers: &headers };
+        if !matches!(status.as_u16(), 200 | 201) || answer.etag().is_none() {
+            self.must_be_new(key, length, status, answer.date()).await?;
+        }
         Ok(PutResult { etag: answer.etag(), checksums: answer.checksums() })
     }
 

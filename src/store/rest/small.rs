@@ -30,8 +30,9 @@ impl Client {
 
     /// Learns from content whose mark is known whether such marks are MD5s.
     ///
-    /// An MD5 that fits is none by chance. One that does not fit is damage or no MD5: only if the same content comes with the same mark
-    /// again is it the latter; the first time it is [`ErrorKind::Corrupt`], so that whoever asked tries again.
+    /// An MD5 that fits is none by chance. One that does not fit is damage or no MD5: only if two objects come twice with the same
+    /// content and the same mark is it the latter; before, it is [`ErrorKind::Corrupt`], so that whoever asked tries again. One object
+    /// alone proves nothing: it fails.
     fn learn_etag(&self, etag: Option<&ETag>, content: impl FnOnce() -> Checksum) -> Result<()> {
         let (None, Some(mark)) = (self.etag_is_md5(), etag.and_then(ETag::md5)) else { return Ok(()) };
         let content = content();
@@ -40,15 +41,18 @@ impl Client {
             return Ok(());
         }
         let mut doubted = self.learnt.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        if doubted.contains(&(mark.value, content.value)) {
+        let pair = (mark.value, content.value);
+        if doubted.contains(&pair) && doubted.iter().any(|other| *other != pair) {
             self.learnt.etag_md5.learn(false);
             return Ok(());
         }
-        if doubted.len() < DOUBTED {
-            doubted.push((mark.value, content.value));
+        if doubted.len() < DOUBTED && !doubted.contains(&pair) {
+            doubted.push(pair);
         }
         let cause = format!("the server states {mark} and {content} is what passed: damage, or a mark that is no MD5");
-        Err(Error::new(ErrorKind::Corrupt, "rely on what the server states").because(cause))
+        Err(Error::new(ErrorKind::Corrupt, "rely on what the server states")
+            .because(cause)
+            .hint("if this server's ETags are no MD5s, set `etag_md5 = false` for the store"))
     }
 
     /// Lets a small body teach us what this server's marks are, as it passes; it fails at its end if it comes with doubts. Also whether
