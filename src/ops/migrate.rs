@@ -120,5 +120,7 @@ pub async fn expected(copy: &End) -> Result<Vec<Expected>> {
             .because("its root holds no `index-<N>`")
     })?;
     let restorable = found.index.snapshots.into_iter().filter(|snapshot| matches!(snapshot.state, None | Some(1 | 3)));
-    Ok(restorable.map(|snapshot| Expected { name: snapshot.name, uuid: snapshot.uuid }).collect())
+    Ok(restorable
+        .map(|snapshot| Expected { name: snapshot.name.as_str().to_owned(), uuid: snapshot.uuid.as_str().to_owned() })
+        .collect())
 }

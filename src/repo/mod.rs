@@ -4,19 +4,33 @@
 //! [`Order`] tells `transfer` which key may move when. What a key is comes from its name alone ([`kind`]); of the contents only
 //! the root is read.
 
+mod base;
+mod codec;
+mod container;
 mod data;
 mod generation;
+mod index_meta;
 mod layout;
+mod name;
 mod order;
 mod pin;
+mod shard;
+mod snapshot;
 
 use std::sync::Arc;
 
-pub use self::data::{IndexEntry, RootIndex, SnapshotEntry};
+pub use self::base::Base;
+pub use self::codec::Codec;
+pub use self::container::{Containers, PathType, ShardPaths};
+pub use self::data::{Family, IndexEntry, RootIndex, SnapshotEntry, Version};
 pub use self::generation::Generation;
+pub use self::index_meta::IndexMeta;
 pub use self::layout::{BlobKind, kind};
+pub use self::name::Name;
 pub use self::order::Order;
 pub use self::pin::{PinnedRoot, RootPin};
+pub use self::shard::{FileEntry, Part, ShardIndex, ShardIndexEntry, ShardSnapshot};
+pub use self::snapshot::{FeatureState, IndexDetails, ShardFailure, SnapshotInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Key, ObjectStore};
 use crate::transfer::Publication;
