@@ -139,7 +139,7 @@ async fn end(double: &Double, url: &str) -> End {
     let location = Location::parse(url).expect("valid");
     let meter = Arc::new(Meter::default());
     let store = open(&location, &options, Access::Write, meter.clone()).await.expect("opens");
-    End { location, endpoint: options.endpoint, store, meter }
+    End::new(location, options.endpoint, store, meter)
 }
 
 #[tokio::test]

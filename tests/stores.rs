@@ -85,7 +85,7 @@ impl Place {
         let location = Location::parse(&self.kind.url(path)).expect("valid");
         let meter = Arc::new(Meter::default());
         let store = open(&location, options, Access::Write, meter.clone()).await.expect("opens");
-        End { location, endpoint: options.endpoint.clone(), store, meter }
+        End::new(location, options.endpoint.clone(), store, meter)
     }
 
     fn put(&self, name: &str, content: impl Into<Vec<u8>>) {

@@ -31,7 +31,7 @@ use self::exit::Outcome;
 use self::output::{Format, LogFormat, Output};
 use crate::config::{Config, StorePlace};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::End;
+use crate::ops::{End, Reopen};
 use crate::store::{self, Access, Meter};
 
 /// Moves Elasticsearch and OpenSearch snapshot repositories between clouds, brings the data up on the other side, and proves
@@ -222,5 +222,11 @@ fn start_log(global: &Global) {
 async fn open(session: &Session, place: &StorePlace, access: Access) -> Result<End> {
     let meter = Arc::new(Meter::telling(place.location.to_string(), session.output.clone()));
     let store = store::open(&place.location, &place.options, access, meter.clone()).await?;
-    Ok(End { location: place.location.clone(), endpoint: place.options.endpoint.clone(), store, meter })
+    let (options, shared) = (Arc::new(place.options.clone()), meter.clone());
+    let reopen = Reopen::new(move |location| {
+        let (options, meter) = (options.clone(), shared.clone());
+        Box::pin(async move { store::open(&location, &options, access, meter).await })
+    });
+    let end = End::new(place.location.clone(), place.options.endpoint.clone(), store, meter);
+    Ok(End { reopen: Some(reopen), ..end })
 }

@@ -1,10 +1,15 @@
 //! The two ends of a copy, and that they must be two.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Location, Meter, ObjectStore, Scheme};
+use crate::repo::{Base, PathType, RootIndex, ShardPaths};
+use crate::store::{ListOptions, Location, Meter, ObjectStore, Scheme};
 
 /// One end of a copy: a location with its open store.
 #[derive(Debug, Clone)]
@@ -17,6 +22,102 @@ pub struct End {
     pub store: Arc<dyn ObjectStore>,
     /// The requests sent to it.
     pub meter: Arc<Meter>,
+    /// Opens the same store at another location, in the same way.
+    pub reopen: Option<Reopen>,
+}
+
+/// Opens a store at another location, in the way in which another one was opened.
+#[derive(Clone)]
+pub struct Reopen(Arc<dyn Fn(Location) -> Reopened + Send + Sync>);
+
+/// A store that is being opened.
+type Reopened = BoxFuture<'static, Result<Arc<dyn ObjectStore>>>;
+
+impl Reopen {
+    /// Opens stores by `open`.
+    pub fn new(open: impl Fn(Location) -> Reopened + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+}
+
+impl fmt::Debug for Reopen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reopen")
+    }
+}
+
+impl End {
+    /// One end of a copy.
+    #[must_use]
+    pub fn new(location: Location, endpoint: Option<String>, store: Arc<dyn ObjectStore>, meter: Arc<Meter>) -> Self {
+        Self { location, endpoint, store, meter, reopen: None }
+    }
+
+    /// Where the repository here lies that has this root: at the location, or, if shards lie beside its base path, from the bucket on.
+    pub async fn base(&self, root: &RootIndex) -> Result<Base> {
+        if !root.indices.values().any(|index| matches!(index.path_type(), Ok(PathType::HashedPrefix))) {
+            return Ok(Base::at_root(self.store.clone()));
+        }
+        match self.location.scheme() {
+            Scheme::File => {
+                let base = self.listed_base(root).await?;
+                self.base_below(&base).await
+            }
+            _ => self.base_from_bucket().await,
+        }
+    }
+
+    /// Where a repository that is copied here lies if its shards lie beside its base path. A directory is taken for the whole store, as
+    /// a repository of type `fs` takes its `location`.
+    pub async fn base_from_bucket(&self) -> Result<Base> {
+        match self.location.scheme() {
+            Scheme::File => Ok(Base::at_root(self.store.clone())),
+            _ => self.base_below(&self.location.full_key("")).await,
+        }
+    }
+
+    /// The store from above `base` on, which is the end of its location.
+    async fn base_below(&self, base: &str) -> Result<Base> {
+        let (Some(Reopen(reopen)), false) = (&self.reopen, base.is_empty()) else {
+            return Ok(Base::at_root(self.store.clone()));
+        };
+        let location = match self.location.scheme() {
+            Scheme::File => {
+                let directory = self.location.directory().display().to_string();
+                let above = directory.strip_suffix(base.trim_end_matches('/')).ok_or_else(|| {
+                    Error::new(ErrorKind::Invalid, format!("read the repository at `{}`", self.location))
+                        .because(format!(
+                            "its shards lie beside its base path, which is `{base}`, and the location does not end so"
+                        ))
+                        .hint("name the directory by that path: `file:///<location of the repository>/<base_path>`")
+                })?;
+                Location::parse(&format!("file://{above}"))?
+            }
+            scheme => Location::parse(&format!("{}://{}", scheme.word(), self.location.bucket()))?,
+        };
+        Ok(Base { store: reopen(location).await?, path: base.to_owned() })
+    }
+
+    /// The base path as the repository's own list of paths has it; empty if it has no such list.
+    async fn listed_base(&self, root: &RootIndex) -> Result<String> {
+        let mut pages = self.store.list(ListOptions { prefix: "snapshot_shard_paths/".to_owned(), after: None });
+        while let Some(page) = pages.try_next().await? {
+            for meta in page {
+                let bytes = Base::at_root(self.store.clone()).read_key(&meta.key, 16 * 1024 * 1024).await?;
+                let paths = ShardPaths::parse(meta.key.as_str(), &bytes)?;
+                let known = root.indices.values().any(|index| {
+                    index.id.as_str() == paths.index_id && matches!(index.path_type(), Ok(PathType::HashedPrefix))
+                });
+                let tail = format!("indices/{}/0/", paths.index_id);
+                if let Some((_, base)) =
+                    paths.paths.first().and_then(|path| path.strip_suffix(&tail)?.split_once('/')).filter(|_| known)
+                {
+                    return Ok(base.to_owned());
+                }
+            }
+        }
+        Ok(String::new())
+    }
 }
 
 /// Refuses places that are one, or one inside the other, each given with its endpoint. Looks at names only, except that

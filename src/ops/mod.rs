@@ -17,4 +17,4 @@ pub mod restore;
 pub mod snapshot;
 pub mod sync;
 
-pub use self::end::{End, must_be_apart};
+pub use self::end::{End, Reopen, must_be_apart};

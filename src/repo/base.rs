@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::store::{GetOptions, Key, ObjectStore};
 
 /// A base path in a store.
@@ -56,12 +56,5 @@ impl Base {
     }
 }
 
-#[expect(dead_code, reason = "used by the closure")]
 /// The largest metadata blob that is read, in bytes as stored. What they unpack to has a bound of its own.
 pub(super) const LARGEST_BLOB: u64 = 256 * 1024 * 1024;
-
-/// For a blob that the repository needs and the store does not have.
-#[expect(dead_code, reason = "used by the closure")]
-pub(super) fn missing(key: &Key) -> Error {
-    Error::new(ErrorKind::NotFound, format!("read {key:?}")).because("it is not there, although the root needs it")
-}

@@ -14,6 +14,7 @@ mod layout;
 mod name;
 mod order;
 mod pin;
+mod reader;
 mod shard;
 mod snapshot;
 
@@ -29,6 +30,7 @@ pub use self::layout::{BlobKind, kind};
 pub use self::name::Name;
 pub use self::order::Order;
 pub use self::pin::{PinnedRoot, RootPin};
+pub use self::reader::{Read, Reader, Shard};
 pub use self::shard::{FileEntry, Part, ShardIndex, ShardIndexEntry, ShardSnapshot};
 pub use self::snapshot::{FeatureState, IndexDetails, ShardFailure, SnapshotInfo};
 use crate::error::{Error, ErrorKind, Result};

@@ -31,7 +31,7 @@ pub(crate) fn memory_of(root: &Path, modified: Timestamp) -> MemoryStore {
 /// One end of a copy.
 pub(crate) fn end(name: &str, store: Arc<dyn ObjectStore>) -> End {
     let location = Location::parse(&format!("s3://{name}")).expect("valid");
-    End { location, endpoint: None, store, meter: Arc::default() }
+    End::new(location, None, store, Arc::default())
 }
 
 /// Options whose waits are short.
