@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Invalid,
     /// What arrived is not what was announced: a length, a checksum, an order, a format.
     Corrupt,
+    /// The source's object is not what its own metadata says it is, however often it is read.
+    Damaged,
     /// The source changed while it was being copied.
     SourceMoved,
     /// The target holds something that the source does not know.
@@ -58,6 +60,7 @@ impl ErrorKind {
             Self::Unsupported => "unsupported",
             Self::Invalid => "invalid",
             Self::Corrupt => "corrupt",
+            Self::Damaged => "damaged",
             Self::SourceMoved => "source-moved",
             Self::Diverged => "diverged",
             Self::Cancelled => "cancelled",

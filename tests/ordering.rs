@@ -12,7 +12,7 @@ use snapferry::error::ErrorKind;
 use snapferry::ops::sync::{Options, RootState};
 use snapferry::store::wrap::{Fault, Faulty, Operation};
 use snapferry::store::{Key, MemoryStore};
-use snapferry::transfer::{Overwrite, Rules};
+use snapferry::transfer::Rules;
 use support::copy::{key, memory_of, newest_root, quick, sync};
 use support::fixture::{scratch, unpack};
 
@@ -27,9 +27,17 @@ fn states(pair: &str) -> (MemoryStore, MemoryStore) {
     (open("A", 1_000), open("B", 2_000))
 }
 
-/// Every object that a reader of the root may need: all of the repository's but the pointers beside the root.
+/// Every object that a reader of the newest root may need: all of the repository's but what lies beside the root, older roots, and the
+/// shards' lists, of which a newer one may be there.
 fn needed(contents: &BTreeMap<Key, Bytes>) -> impl Iterator<Item = (&Key, &Bytes)> {
-    contents.iter().filter(|(key, _)| !matches!(key.as_str(), "index.latest" | "incompatible-snapshots"))
+    let newest = format!("index-{}", newest_root(contents).unwrap_or_default());
+    contents.iter().filter(move |(key, _)| {
+        let name = key.as_str();
+        name == newest
+            || name.starts_with("snap-")
+            || name.starts_with("meta-")
+            || name.contains('/') && !name.contains("/index-")
+    })
 }
 
 /// The target shows `old` or `new`, and everything that the one it shows needs is there as it was.
@@ -74,7 +82,7 @@ async fn stop_anywhere(old: &MemoryStore, new: &MemoryStore, options: &Options) 
             "the next run completes it: {:?}",
             again.error
         );
-        for (key, content) in &new.contents() {
+        for (key, content) in needed(&new.contents()) {
             assert_eq!(target.contents().get(key), Some(content), "{key} after the next run");
         }
         if stopped.error.is_none() && stopped.summary.failed.objects == 0 {
@@ -89,7 +97,7 @@ async fn a_first_copy_stopped_after_any_write_shows_nothing_or_everything() {
     let scratch = scratch();
     let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
     let writes = stop_anywhere(&MemoryStore::default(), &source, &quick()).await;
-    assert_eq!(writes, source.contents().len() as u64, "one write for each object");
+    assert_eq!(writes, source.contents().len() as u64 + 1, "one write for each object, and the lease");
 }
 
 #[tokio::test]
@@ -108,98 +116,145 @@ async fn large_blobs_in_parts_keep_the_order_too() {
 }
 
 #[tokio::test]
-async fn a_reused_blob_name_is_refused_by_name_and_the_old_repository_stays_whole() {
+async fn reused_names_are_replaced_behind_a_root_without_the_snapshots_that_need_them() {
     for pair in ["es-5.6.16-main", "es-5.6.16-parts"] {
         let (old, new) = states(pair);
         let target = MemoryStore::default();
         sync(Arc::new(old.clone()), Arc::new(target.clone()), &quick()).await;
-        let mut report = sync(Arc::new(new.clone()), Arc::new(target.clone()), &quick()).await;
-        must_show_one(&target, &old, &new, pair);
-        assert_eq!(newest_root(&target.contents()), newest_root(&old.contents()), "nothing was published");
-        assert_eq!(report.root, Some(RootState::Untouched));
-        let changed: Vec<String> = new
-            .contents()
-            .iter()
-            .filter(|(key, content)| {
-                key.as_str().contains("/__") && old.contents().get(key).is_some_and(|before| before != *content)
-            })
-            .map(|(key, _)| key.to_string())
-            .collect();
-        let failures = std::mem::take(&mut report.summary.failures).into_entries();
-        let mut named: Vec<String> = failures.map(|failure| failure.expect("readable").key.to_string()).collect();
-        named.sort();
-        assert_eq!(named, changed, "every blob with other content is named, also at the same size");
+        let report = sync(Arc::new(new.clone()), Arc::new(target.clone()), &quick()).await;
+        assert!(report.error.is_none() && report.summary.failed.objects == 0, "{:?}", report.error);
+        for (key, content) in needed(&new.contents()) {
+            let root = key.as_str().starts_with("index-");
+            assert!(root || target.contents().get(key) == Some(content), "{pair}: {key}");
+        }
+        let shown = newest_root(&target.contents()).expect("published");
+        assert_eq!(Some(shown), report.generation);
+        assert!(Some(shown) >= newest_root(&new.contents()), "a target's generations never go down");
+        let root = |contents: &BTreeMap<Key, Bytes>, number| contents[&key(&format!("index-{number}"))].clone();
+        let newest = newest_root(&new.contents()).expect("a repository");
+        assert_eq!(root(&target.contents(), shown), root(&new.contents(), newest), "{pair}: the source's own root");
     }
 }
 
 #[tokio::test]
-async fn a_reused_blob_name_is_overwritten_when_that_is_asked_for() {
+async fn reused_names_are_replaced_at_once_when_that_is_asked_for() {
     for pair in ["es-5.6.16-main", "es-5.6.16-parts"] {
         let (old, new) = states(pair);
         let target = MemoryStore::default();
         sync(Arc::new(old), Arc::new(target.clone()), &quick()).await;
-        let options = Options { rules: Rules { overwrite: Overwrite::Changed, ..Rules::default() }, ..quick() };
+        let mut options = quick();
+        options.repository.overwrite_changed = true;
         let report = sync(Arc::new(new.clone()), Arc::new(target.clone()), &options).await;
         assert!(report.error.is_none() && report.summary.failed.objects == 0);
-        for (key, content) in &new.contents() {
+        for (key, content) in needed(&new.contents()) {
             assert_eq!(target.contents().get(key), Some(content), "{key}");
         }
     }
 }
 
-/// A source that takes another snapshot whenever its root is listed for the n-th time.
-fn moving(source: &MemoryStore, times: u32) -> Faulty {
-    let (inner, left) = (source.clone(), Arc::new(AtomicU32::new(times)));
-    let begun = AtomicBool::new(false);
+/// A source that becomes `later` when the n-th object below `indices/` is read.
+fn moving(source: &MemoryStore, later: &MemoryStore, when: u32) -> Faulty {
+    let (inner, later) = (source.clone(), later.contents());
+    let left = AtomicU32::new(when);
     Faulty::new(Arc::new(source.clone()), move |operation, name, _| {
-        // Not before the pin is taken: the first object read after the root's own.
-        let reads_data = operation == Operation::Get && name.starts_with("indices/");
-        let first = reads_data && !begun.swap(true, Ordering::SeqCst);
-        let again = operation == Operation::Get && name.starts_with("index-") && begun.swap(false, Ordering::SeqCst);
-        if (first || again) && left.load(Ordering::SeqCst) > 0 {
-            left.fetch_sub(1, Ordering::SeqCst);
-            let root = newest_root(&inner.contents()).expect("it is a repository");
-            let content = inner.contents()[&key(&format!("index-{root}"))].clone();
-            inner.insert(key(&format!("index-{}", root + 1)), content, at(3_000));
-            inner.insert(key("indices/new/0/__AbCdEfGhIjKlMnOpQrStUv"), "new data", at(3_000));
+        let reads = operation == Operation::Get && name.starts_with("indices/");
+        if reads && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1) {
+            become_later(&inner, &later);
         }
         None
     })
 }
 
-#[tokio::test]
-async fn a_source_that_moves_once_is_planned_again_and_published_as_it_is_then() {
-    let scratch = scratch();
-    let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
-    let before = newest_root(&source.contents()).expect("a repository");
-    let target = MemoryStore::default();
-    let report = sync(Arc::new(moving(&source, 1)), Arc::new(target.clone()), &quick()).await;
-    assert!(report.error.is_none(), "{:?}", report.error);
-    assert_eq!((report.generation, report.rounds), (Some(before + 1), 2));
-    assert!(target.contents().contains_key(&key("indices/new/0/__AbCdEfGhIjKlMnOpQrStUv")));
-    must_show_one(&target, &MemoryStore::default(), &source, "at the end");
+fn become_later(store: &MemoryStore, later: &BTreeMap<Key, Bytes>) {
+    for key in store.contents().keys().filter(|key| !later.contains_key(key)) {
+        store.remove(key);
+    }
+    for (key, content) in later {
+        store.insert(key.clone(), content.clone(), at(3_000));
+    }
 }
 
 #[tokio::test]
-async fn a_source_that_keeps_moving_is_never_published() {
+async fn a_source_that_loses_a_snapshot_is_planned_again_and_published_as_it_is_then() {
+    for pair in ["es-8.12.2-again", "es-5.6.16-main"] {
+        let (mut when, mut moved) = (1, 0);
+        loop {
+            let (source, later) = states(pair);
+            let target = MemoryStore::default();
+            let report = sync(Arc::new(moving(&source, &later, when)), Arc::new(target.clone()), &quick()).await;
+            assert!(report.error.is_none() && report.summary.failed.objects == 0, "{pair} {when}: {:?}", report.error);
+            must_show_one(&target, &source, &later, &format!("{pair}: moved at read {when}"));
+            let now = source.contents() == later.contents();
+            assert_eq!(
+                newest_root(&target.contents()),
+                newest_root(&source.contents()),
+                "{pair}: moved at read {when}"
+            );
+            moved += u32::from(report.rounds > 1);
+            if !now {
+                break;
+            }
+            when += 7;
+        }
+        assert!(moved > 1, "{pair}: some copies were planned again");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_made_meanwhile_costs_nothing() {
     let scratch = scratch();
     let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
-    let counter = AtomicU32::new(0);
+    let before = newest_root(&source.contents()).expect("a repository");
+    let mut later = source.contents();
+    let root = later[&key(&format!("index-{before}"))].clone();
+    later.insert(key(&format!("index-{}", before + 1)), root);
+    let target = MemoryStore::default();
+    let newer = MemoryStore::default();
+    become_later(&newer, &later);
+    let report = sync(Arc::new(moving(&source, &newer, 1)), Arc::new(target.clone()), &quick()).await;
+    assert!(report.error.is_none(), "{:?}", report.error);
+    assert_eq!((report.generation, report.rounds), (Some(before), 1));
+
+    let mut options = quick();
+    options.repository.require_readonly = true;
+    let again = MemoryStore::default();
+    become_later(&source, &later);
+    let mut last = later.clone();
+    last.insert(key(&format!("index-{}", before + 2)), later[&key(&format!("index-{before}"))].clone());
+    become_later(&newer, &last);
+    let report = sync(Arc::new(moving(&source, &newer, 1)), Arc::new(again.clone()), &options).await;
+    assert_eq!(report.error.expect("the source must not move").kind(), ErrorKind::SourceMoved);
+    assert_eq!(newest_root(&again.contents()), None);
+}
+
+/// The content of a root that lists no snapshot.
+const EMPTY_ROOT: &str = r#"{"snapshots":[],"indices":{}}"#;
+
+#[tokio::test]
+async fn a_source_that_keeps_losing_what_is_copied_is_never_published() {
+    let scratch = scratch();
+    let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
+    let whole = source.contents();
     let inner = source.clone();
+    // Whoever looks for the newest root at the end of a round finds another one without snapshots; at its beginning the old list again.
+    let begun = AtomicBool::new(false);
     let restless = Faulty::new(Arc::new(source.clone()), move |operation, name, _| {
-        if operation == Operation::Get && name.starts_with("index-") {
-            let next = newest_root(&inner.contents()).expect("a repository") + 1;
-            let content = inner.contents()[&key(&format!("index-{}", next - 1))].clone();
-            inner.insert(key(&format!("index-{next}")), content, at(3_000));
-            counter.fetch_add(1, Ordering::SeqCst);
+        let next = || newest_root(&inner.contents()).expect("a repository") + 1;
+        if operation == Operation::Get && name.contains("/snap-") && !begun.swap(true, Ordering::SeqCst) {
+            inner.insert(key(&format!("index-{}", next())), EMPTY_ROOT, at(3_000));
+        }
+        if operation == Operation::Get && name.starts_with("index-") && begun.swap(false, Ordering::SeqCst) {
+            let root = newest_root(&whole).expect("a repository");
+            inner.insert(key(&format!("index-{}", next())), whole[&key(&format!("index-{root}"))].clone(), at(3_000));
         }
         None
     });
     let target = MemoryStore::default();
-    let report = sync(Arc::new(restless), Arc::new(target.clone()), &quick()).await;
-    assert_eq!(report.error.expect("it gives up").kind(), ErrorKind::SourceMoved);
+    let options = Options { replans: 2, ..quick() };
+    let report = sync(Arc::new(restless), Arc::new(target.clone()), &options).await;
+    let error = report.error.expect("it gives up");
+    assert_eq!(error.kind(), ErrorKind::SourceMoved, "{error}");
     assert_eq!(newest_root(&target.contents()), None, "no root is at the target");
-    assert_eq!(report.rounds, 4, "the first round and three more");
 }
 
 #[tokio::test]
@@ -233,21 +288,29 @@ async fn root_files_are_compared_by_content_whatever_their_time_and_size() {
     target.insert(key("index.latest"), vec![0; 8], at(9_000_000_000));
     let report = sync(Arc::new(source.clone()), Arc::new(target.clone()), &quick()).await;
     assert!(report.error.is_none(), "{:?}", report.error);
-    assert_eq!(report.summary.copied.objects, 2);
+    assert_eq!(report.summary.reasons["same-size"].objects, 4, "no data is copied again");
     assert_eq!(target.contents(), source.contents());
 }
 
 #[tokio::test]
-async fn leftovers_of_verification_are_never_copied() {
+async fn what_no_snapshot_needs_is_never_copied() {
     let scratch = scratch();
     let source = memory_of(&unpack("es-8.12-movies", scratch.path()), at(1_000));
-    for leftover in ["tests-abc/master.dat", "tests-abc/data-x.dat", "pending-index-9", "temp-analysis-1/blob"] {
+    let whole = source.contents();
+    for leftover in [
+        "tests-abc/master.dat",
+        "pending-index-9",
+        "temp-analysis-1/blob",
+        "indices/x/0/__garbage",
+        "note.txt",
+        "index-0",
+    ] {
         source.insert(key(leftover), "x", at(1_000));
     }
     let target = MemoryStore::default();
     let report = sync(Arc::new(source), Arc::new(target.clone()), &quick()).await;
-    assert_eq!(report.summary.reasons["leftover"].objects, 4);
-    assert!(!target.contents().keys().any(|key| key.as_str().contains("abc") || key.as_str().starts_with("pending")));
+    assert!(report.error.is_none(), "{:?}", report.error);
+    assert_eq!(target.contents(), whole);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Flags about copying that several commands share, and the words they take.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -11,8 +12,9 @@ use crate::config::parse_rate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops;
 use crate::ops::keys::KeyList;
+use crate::repo::{Pick, Selection, glob};
 use crate::store::Key;
-use crate::transfer::{self, Compare, Filter, Overwrite, Rules};
+use crate::transfer::{self, Compare, Filter, Rules};
 
 /// What to copy, and how.
 #[derive(Debug, Args)]
@@ -35,15 +37,14 @@ pub(super) struct Copying {
     /// Copy only the keys in this file: one a line, or a file that `--failures` wrote
     #[arg(long, value_name = "FILE")]
     pub(super) keys_from: Option<PathBuf>,
-    /// Overwrite a data blob that the target holds under the same name with other content. Until the run ends, snapshots that need the old content cannot be restored from the target
-    #[arg(long)]
-    pub(super) overwrite_changed: bool,
     /// Delete at the target what the source does not have, after everything was copied. Only in plain mode; with filters, only what they let through
     #[arg(long)]
     pub(super) delete_extra: bool,
     /// The most objects that `--delete-extra` may delete; if there are more, it deletes none
     #[arg(long, value_name = "N", default_value_t = 1000, requires = "delete_extra")]
     pub(super) max_delete: u64,
+    #[command(flatten)]
+    pub(super) repository: RepositoryFlags,
     /// Objects or parts under way at once [default: `transfers` of the configuration, else 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) transfers: Option<u32>,
@@ -53,6 +54,77 @@ pub(super) struct Copying {
     /// At most this many requests to each side each second [default: `requests_per_second` of the configuration, else no bound]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) requests_per_second: Option<u32>,
+}
+
+/// What is meant by a copy of a snapshot repository.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Snapshot repositories")]
+pub(super) struct RepositoryFlags {
+    /// Copy only these snapshots: names, globs, `latest`, `latest:3`, `since:TIME`; separated by commas, or given several times. The target's root names only these, and what it named before of the source's
+    #[arg(long, value_name = "SELECTION", value_delimiter = ',')]
+    pub(super) snapshots: Vec<String>,
+    /// Copy only these indices of the snapshots: names or globs, separated by commas, or given several times
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub(super) indices: Vec<String>,
+    /// Follow the source and the selection: name nothing else at the target, and after `--grace` delete what no snapshot there needs any more
+    #[arg(long)]
+    pub(super) prune: bool,
+    /// How long readers are given before data is replaced or deleted that only an older root of the target names: `90s`, `10m`, `2h`
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(super) grace: Duration,
+    /// Take nothing of the target for granted: read all metadata, list the target, and copy again what is missing or has another length
+    #[arg(long)]
+    pub(super) deep: bool,
+    /// Copy and publish snapshots although some of their data is damaged or missing at the source
+    #[arg(long)]
+    pub(super) allow_damaged: bool,
+    /// End with exit code 5 if the source changes at all while it is copied; otherwise only deleted snapshots matter
+    #[arg(long)]
+    pub(super) require_readonly: bool,
+    /// Replace data under names that came back with other content without waiting. Until the run ends, the target's snapshots that need the old content cannot be restored
+    #[arg(long)]
+    pub(super) overwrite_changed: bool,
+}
+
+impl RepositoryFlags {
+    fn options(&self, notes: &mut Vec<String>) -> Result<ops::sync::RepositoryOptions> {
+        let snapshots = self.snapshots.iter().map(|text| pick(text, notes)).collect::<Result<_>>()?;
+        let indices = self.indices.iter().map(|text| glob("--indices", text)).collect::<Result<_>>()?;
+        Ok(ops::sync::RepositoryOptions {
+            selection: Selection { snapshots, indices },
+            prune: self.prune,
+            grace: self.grace,
+            deep: self.deep,
+            allow_damaged: self.allow_damaged,
+            require_readonly: self.require_readonly,
+            overwrite_changed: self.overwrite_changed,
+        })
+    }
+}
+
+/// Reads a word of `--snapshots`.
+fn pick(text: &str, notes: &mut Vec<String>) -> Result<Pick> {
+    if text == "latest" {
+        return Ok(Pick::Latest(1));
+    }
+    if let Some(count) = text.strip_prefix("latest:") {
+        let count = count.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, format!("use `--snapshots {text}`"))
+                .because("behind `latest:` comes how many, at least 1")
+        })?;
+        return Ok(Pick::Latest(count));
+    }
+    match text.strip_prefix("since:") {
+        Some(time) => since("--snapshots since:", time, notes).map(Pick::Since),
+        None => Pick::name(text),
+    }
+}
+
+/// Reads a duration such as `90s`, `10m`, `2h` or `1h30m`.
+pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    read.ok_or_else(|| "write a time such as `90s`, `10m` or `2h`".to_owned())
 }
 
 fn rate(text: &str) -> std::result::Result<u64, String> {
@@ -85,7 +157,7 @@ impl Copying {
         replans: u32,
     ) -> Result<(ops::sync::Options, Vec<String>)> {
         let mut notes = Vec::new();
-        let since = self.since.as_deref().map(|text| since(text, &mut notes)).transpose()?;
+        let since = self.since.as_deref().map(|text| since("--since ", text, &mut notes)).transpose()?;
         if since.is_some() && matches!(self.mode, ModeWord::Repository) {
             return Err(Error::new(ErrorKind::Invalid, "use `--since` with `--mode repository`")
                 .because("a new snapshot needs old objects too")
@@ -111,23 +183,23 @@ impl Copying {
             },
             filter: Filter::new(&self.include, &self.exclude, since)?,
             delete_extra: self.delete_extra.then_some(self.max_delete),
-            overwrite: if self.overwrite_changed { Overwrite::Changed } else { Overwrite::Refuse },
         };
         let mode = match self.mode {
             ModeWord::Auto => ops::sync::Mode::Auto,
             ModeWord::Repository => ops::sync::Mode::Repository,
             ModeWord::Plain => ops::sync::Mode::Plain,
         };
+        let repository = self.repository.options(&mut notes)?;
         let keys = self.keys_from.as_deref().map(keys_from).transpose()?;
-        Ok((ops::sync::Options { mode, rules, since: since.is_some(), keys, transfer, replans }, notes))
+        Ok((ops::sync::Options { mode, rules, since: since.is_some(), keys, transfer, replans, repository }, notes))
     }
 }
 
 /// Reads a time as people and tools write it. A bare number is told apart by its size and the reading is said aloud:
 /// `OSSImport` counts seconds, Elasticsearch milliseconds, and a mix-up copies nothing or everything.
-fn since(text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
+fn since(flag: &str, text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
     let invalid = |cause: &str| {
-        Error::new(ErrorKind::Invalid, format!("use `--since {text}`")).because(cause.to_owned()).hint(
+        Error::new(ErrorKind::Invalid, format!("use `{flag}{text}`")).because(cause.to_owned()).hint(
             "write a date (2026-02-28), a date with time (2026-02-28T10:00:00Z), or seconds or milliseconds since 1970",
         )
     };
@@ -140,7 +212,7 @@ fn since(text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
             _ => (Timestamp::from_millisecond(number), "milliseconds"),
         };
         let time = time.map_err(|_| invalid("no time lies so far off"))?;
-        notes.push(format!("`--since {text}` is read as {unit} since 1970: {time}"));
+        notes.push(format!("`{flag}{text}` is read as {unit} since 1970: {time}"));
         return Ok(time);
     }
     if let Ok(time) = text.parse::<Timestamp>() {
@@ -148,7 +220,7 @@ fn since(text: &str, notes: &mut Vec<String>) -> Result<Timestamp> {
     }
     let date: DateTime = text.parse().map_err(|_| invalid("it is neither a date nor a number"))?;
     let time = date.to_zoned(TimeZone::UTC).map_err(|_| invalid("no time lies so far off"))?.timestamp();
-    notes.push(format!("`--since {text}` is read as {time}"));
+    notes.push(format!("`{flag}{text}` is read as {time}"));
     Ok(time)
 }
 
@@ -189,7 +261,7 @@ mod tests {
 
     fn read(text: &str) -> (String, usize) {
         let mut notes = Vec::new();
-        let time = since(text, &mut notes).unwrap_or_else(|error| panic!("{error}"));
+        let time = since("--since ", text, &mut notes).unwrap_or_else(|error| panic!("{error}"));
         (time.to_string(), notes.len())
     }
 
@@ -205,7 +277,7 @@ mod tests {
     #[test]
     fn a_date_without_dashes_is_not_taken_for_seconds() {
         for text in ["20180228", "yesterday", "", "99999999999999999999", "2018-13-01"] {
-            let error = since(text, &mut Vec::new()).expect_err(text);
+            let error = since("--since ", text, &mut Vec::new()).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
     }

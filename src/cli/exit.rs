@@ -36,7 +36,9 @@ impl Outcome {
         match error.kind() {
             ErrorKind::Internal => Self::Bug,
             ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Unsupported => Self::Usage,
-            ErrorKind::AlreadyExists | ErrorKind::Precondition | ErrorKind::Corrupt => Self::Failures,
+            ErrorKind::AlreadyExists | ErrorKind::Precondition | ErrorKind::Corrupt | ErrorKind::Damaged => {
+                Self::Failures
+            }
             ErrorKind::SourceMoved => Self::Moving,
             ErrorKind::Diverged => Self::Diverged,
             ErrorKind::Denied => Self::Denied,

@@ -17,6 +17,7 @@ use super::output::{Bytes, Count, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
 use crate::ops::plan::{PlanReport, PlannedCopy, Sized, run};
+use crate::ops::sync::LeftOut;
 use crate::transfer::{Spool, Totals};
 
 /// Show what a sync would do, without doing it
@@ -64,7 +65,10 @@ struct PlanDocument {
     copy: Lines<PlannedCopy>,
     skip: SkipDocument,
     extra: Lines<Sized>,
+    /// Nothing is refused any more.
     refuse: Lines<Sized>,
+    retires: bool,
+    left_out: Vec<LeftOut>,
     totals: PlanTotals,
     requests: Requests,
     elapsed_seconds: f64,
@@ -97,7 +101,9 @@ impl PlanDocument {
             copy: Lines::new(report.copy)?,
             skip: SkipDocument { totals: summary.skipped, reasons: summary.reasons },
             extra: Lines::new(report.extra)?,
-            refuse: Lines::new(report.refuse)?,
+            refuse: Lines::new(Spool::default())?,
+            retires: report.retires,
+            left_out: report.left_out,
             totals: PlanTotals { copy: report.copied, skip: summary.skipped, extra: summary.extra },
             requests: Requests::of(from, to),
             elapsed_seconds: took.as_secs_f64(),
@@ -113,15 +119,14 @@ impl PlanDocument {
             let PlannedCopy { key, bytes, phase, reason } = planned?;
             output.line(&format!("  copy   {:>10}  {phase:<8}  {reason:<7}  {key}", Bytes(bytes).to_string()))?;
         }
-        for refused in self.refuse.read()? {
-            let Sized { key, bytes } = refused?;
-            output.line(&format!(
-                "  refuse {:>10}  data      other content under this name at the target  {key}",
-                Bytes(bytes).to_string()
-            ))?;
+        for LeftOut { name, reason, .. } in &self.left_out {
+            output.line(&format!("  leave out the snapshot `{name}`: {reason}"))?;
+        }
+        if self.retires {
+            output.line("  first a root without the snapshots that the source has no more: data under their names is to be replaced")?;
         }
         let counted = |totals: &Totals| format!("{} ({})", Count(totals.objects, "object"), Bytes(totals.bytes));
-        if self.totals.copy.objects == 0 && self.refuse.count == 0 {
+        if self.totals.copy.objects == 0 {
             output.line(&format!("nothing to copy: {} up to date", counted(&self.totals.skip)))?;
         } else {
             output.line(&format!(
@@ -140,13 +145,11 @@ impl PlanDocument {
 /// A list as long as it likes, kept as lines of JSON in a temporary file without a name until it is shown.
 struct Lines<T> {
     file: std::fs::File,
-    count: u64,
     entry: PhantomData<T>,
 }
 
 impl<T: Serialize + DeserializeOwned> Lines<T> {
     fn new(spool: Spool<T>) -> Result<Self> {
-        let count = spool.len();
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, "keep the plan in a temporary file").from_source(error)
         };
@@ -156,7 +159,7 @@ impl<T: Serialize + DeserializeOwned> Lines<T> {
             file.write_all(b"\n").map_err(failed)?;
         }
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        Ok(Self { file, count, entry: PhantomData })
+        Ok(Self { file, entry: PhantomData })
     }
 
     fn read(&self) -> Result<impl Iterator<Item = Result<T>>> {

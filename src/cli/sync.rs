@@ -15,7 +15,7 @@ use super::output::{Bytes, Count, Output, elapsed};
 use super::{ErrorDocument, Session, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::End;
-use crate::ops::sync::{Report, RootState, run};
+use crate::ops::sync::{LeftOut, Report, RootState, run};
 use crate::store::wrap::LimitSnapshot;
 use crate::transfer::{Failure, Integrity, Spool, Totals};
 
@@ -91,6 +91,8 @@ pub(super) struct SyncDocument {
     failed: FailedDocument,
     extra: Totals,
     deleted: Totals,
+    snapshots: Option<u64>,
+    left_out: Vec<LeftOut>,
     integrity: Integrity,
     requests: Requests,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +150,8 @@ impl SyncDocument {
             failed: FailedDocument { totals: summary.failed, list },
             extra: summary.extra,
             deleted: summary.deleted,
+            snapshots: report.snapshots,
+            left_out: report.left_out.clone(),
             integrity: summary.integrity.clone(),
             requests: Requests::of(from, to),
             limits: report.limits.map(|[from, to]| Limits { from, to }),
@@ -169,7 +173,11 @@ impl SyncDocument {
         lines.push(format!("{} → {}: {what}", self.from, self.to));
         let counted = |totals: &Totals| format!("{} ({})", Count(totals.objects, "object"), Bytes(totals.bytes));
         if self.copied.objects == 0 && self.failed.totals.objects == 0 && self.ended == Outcome::Done {
-            lines.push(format!("nothing to copy: {} up to date, in {}", counted(&self.skipped), elapsed(self.elapsed)));
+            let what = match self.snapshots {
+                Some(snapshots) => Count(snapshots, "snapshot").to_string(),
+                None => counted(&self.skipped),
+            };
+            lines.push(format!("nothing to copy: {what} up to date, in {}", elapsed(self.elapsed)));
         } else {
             let rate = self.copied.bytes as f64 / self.elapsed.as_secs_f64().max(0.001);
             lines.push(format!(
@@ -182,6 +190,9 @@ impl SyncDocument {
         }
         if self.failed.totals.objects > 0 {
             lines.push(format!("failed {}", counted(&self.failed.totals)));
+        }
+        for LeftOut { name, reason, .. } in &self.left_out {
+            lines.push(format!("left out the snapshot `{name}`: {reason}"));
         }
         if let Some(proof) = proof(&self.integrity) {
             lines.push(proof);

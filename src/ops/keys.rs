@@ -28,6 +28,12 @@ impl KeyList {
         Self(keys.into())
     }
 
+    /// Whether it has this key.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.0.binary_search(key).is_ok()
+    }
+
     /// The listing of those keys that `store` has; the others go to `missing`, if it is given.
     #[must_use]
     pub fn listing(&self, store: Arc<dyn ObjectStore>, missing: Option<Missing>) -> Pages {

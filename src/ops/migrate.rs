@@ -115,11 +115,11 @@ async fn steps(
 
 /// The snapshots that the copied root names and that can be restored: complete and partial ones.
 pub async fn expected(copy: &End) -> Result<Vec<Expected>> {
-    let found = repo::detect(copy.store.as_ref()).await?.ok_or_else(|| {
+    let found = repo::detect(&copy.store).await?.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("read the copied repository at `{}`", copy.location))
             .because("its root holds no `index-<N>`")
     })?;
-    let restorable = found.index.snapshots.into_iter().filter(|snapshot| matches!(snapshot.state, None | Some(1 | 3)));
+    let restorable = found.index.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
     Ok(restorable
         .map(|snapshot| Expected { name: snapshot.name.as_str().to_owned(), uuid: snapshot.uuid.as_str().to_owned() })
         .collect())

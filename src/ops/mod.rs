@@ -10,6 +10,7 @@ pub mod check;
 pub mod compare;
 mod end;
 pub mod keys;
+mod lease;
 pub mod migrate;
 pub mod plan;
 pub mod repository;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::end::End;
-use super::sync::{Options, Sync};
-use crate::error::{Error, ErrorKind, Result};
+use super::sync::{LeftOut, Options, Prepared, RepositoryRound, Sync};
+use crate::error::Result;
 use crate::event::Reporter;
 use crate::store::Key;
-use crate::transfer::{Spool, Step, Summary, Totals};
+use crate::transfer::{CopyPlan, Pin as _, Spool, Step, Summary, Totals};
 
 /// An entry of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,8 +45,11 @@ pub struct PlanReport {
     pub copy: Spool<PlannedCopy>,
     /// Its totals.
     pub copied: Totals,
-    /// What would be refused: other content lies under the name of a data blob.
-    pub refuse: Spool<Sized>,
+    /// Whether a root without the snapshots that the source has no more would be published first, because data under their names is to
+    /// be replaced.
+    pub retires: bool,
+    /// Snapshots that cannot be copied whole.
+    pub left_out: Vec<LeftOut>,
     /// What only the target has.
     pub extra: Spool<Sized>,
     /// Skips and extras, counted.
@@ -62,26 +65,62 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<PlanReport> {
     let sync = Sync { from, to, options, reporter, cancel };
-    let mut round = sync.prepare().await?;
-    let mut report = PlanReport { mode: round.mode, generation: round.pin.generation(), ..PlanReport::default() };
-    loop {
-        let step = tokio::select! {
-            biased;
-            () = sync.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "plan").because("a signal asked to stop")),
-            step = round.plan.next() => step?,
-        };
-        let Some(step) = step else { break };
-        note(&mut report, step)?;
+    let mut report = PlanReport::default();
+    match sync.unless_cancelled(sync.prepare()).await? {
+        Prepared::Plain(mut round) => {
+            report.mode = "plain";
+            follow(&sync, &mut round.plan, &mut report).await?;
+            round.must_have_found(from)?;
+        }
+        Prepared::Repository(round) => {
+            report.mode = "repository";
+            if !options.repository.overwrite_changed {
+                report.retires = sync.unless_cancelled(round.pin.needs_retire()).await?;
+            }
+            let wants = round.pin.walk().clone().wants();
+            let mut plan = CopyPlan::of_format(wants, options.rules.clone(), sync.only());
+            follow(&sync, &mut plan, &mut report).await?;
+            publish(&round, &plan, &mut report)?;
+        }
     }
-    round.must_have_found(from)?;
     Ok(report)
+}
+
+async fn follow(sync: &Sync<'_>, plan: &mut CopyPlan, report: &mut PlanReport) -> Result<()> {
+    while let Some(step) = sync.unless_cancelled(plan.next()).await? {
+        note(report, step)?;
+    }
+    Ok(())
+}
+
+/// The root objects, which are not planned: what they say is known only now.
+fn publish(round: &RepositoryRound, plan: &CopyPlan, report: &mut PlanReport) -> Result<()> {
+    for (uuid, exclusion) in round.pin.walk().found().excluded() {
+        let (name, uuid) = (exclusion.name.to_string(), uuid.to_string());
+        report.left_out.push(LeftOut { name, uuid, reason: exclusion.reason });
+    }
+    let published = round.pin.publications()?;
+    report.generation = published.generation;
+    if plan.held_back() > 0 {
+        return Ok(());
+    }
+    for one in published.publications {
+        let bytes = one.bytes.len() as u64;
+        match one.there {
+            Some(there) if there == one.bytes => report.summary.skip(bytes, "same-content"),
+            there => {
+                report.copied.add(bytes);
+                let reason = if there.is_some() { "content" } else { "missing" };
+                let (phase, reason) = ("root".to_owned(), reason.to_owned());
+                report.copy.push(PlannedCopy { key: one.key, bytes, phase, reason })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn note(report: &mut PlanReport, step: Step) -> Result<()> {
     let planned = match step {
-        Step::Copy(transfer) if transfer.is_refused() => {
-            return report.refuse.push(Sized { key: transfer.key().clone(), bytes: transfer.bytes() });
-        }
         Step::Copy(transfer) => (transfer.key().clone(), transfer.bytes(), transfer.phase(), transfer.reason()),
         Step::Later { key, bytes, phase, reason } => (key, bytes, phase, reason),
         Step::Skip { bytes, reason, .. } => {

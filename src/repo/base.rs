@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, Retry};
 use crate::store::{GetOptions, Key, ObjectStore};
 
 /// A base path in a store.
@@ -43,7 +43,15 @@ impl Base {
 
     /// Reads a blob of at most `limit` bytes whole, by its key in the store.
     pub async fn read_key(&self, key: &Key, limit: u64) -> Result<Bytes> {
-        self.store.get(key, GetOptions::default()).await?.body.collect(limit).await
+        let mut left = BODIES;
+        loop {
+            let read = self.store.get(key, GetOptions::default()).await?.body.collect(limit).await;
+            left -= 1;
+            match read {
+                Err(error) if left > 0 && error.retry() == Retry::Backoff => {}
+                other => return other,
+            }
+        }
     }
 
     /// The same; none if it is not there.
@@ -55,6 +63,9 @@ impl Base {
         }
     }
 }
+
+/// How often a body is read that breaks on the way; what is asked for it is repeated by the store's own wrapper.
+const BODIES: u32 = 4;
 
 /// The largest metadata blob that is read, in bytes as stored. What they unpack to has a bound of its own.
 pub(super) const LARGEST_BLOB: u64 = 256 * 1024 * 1024;

@@ -239,20 +239,6 @@ impl RootIndex {
         Ok(())
     }
 
-    /// Refuses what copying a prefix would not copy whole.
-    pub fn must_be_below_prefix(&self) -> Result<()> {
-        match self.indices.iter().find(|(_, index)| index.shard_path_type != 0) {
-            None => Ok(()),
-            Some((name, index)) => Err(Error::new(ErrorKind::Unsupported, "copy this repository")
-                .because(format!(
-                    "its root says `shard_path_type` {} for the index `{}`: OpenSearch 3.1 to 3.6 keep such data outside the repository's prefix",
-                    index.shard_path_type,
-                    name.escape_default()
-                ))
-                .hint("take the snapshots into a repository registered with `shard_path_type: fixed`, and copy that one")),
-        }
-    }
-
     /// Whether this and `other` can be two states of one repository: by the repository's id if both have one, else by what
     /// they list.
     #[must_use]

@@ -31,6 +31,12 @@ impl Generation {
         self.0
     }
 
+    /// The generation behind it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
     /// The key of its root.
     #[must_use]
     pub fn key(self) -> Key {

@@ -1,8 +1,7 @@
 //! The snapshot repository format of Elasticsearch and OpenSearch, as far as it is needed to copy one safely.
 //!
-//! [`detect`] says whether a location is a repository, [`pin()`] takes hold of its newest generation beside a target, and
-//! [`Order`] tells `transfer` which key may move when. What a key is comes from its name alone ([`kind`]); of the contents only
-//! the root is read.
+//! [`detect`] says whether a location is a repository, [`Reader`] reads its metadata, [`Walk`] finds every object that a copy needs, and
+//! [`pin()`] takes hold of its newest generation beside a target and publishes what was asked for.
 
 mod base;
 mod codec;
@@ -12,11 +11,14 @@ mod generation;
 mod index_meta;
 mod layout;
 mod name;
-mod order;
 mod pin;
 mod reader;
+mod record;
+mod rewrite;
+mod select;
 mod shard;
 mod snapshot;
+mod walk;
 
 use std::sync::Arc;
 
@@ -28,14 +30,19 @@ pub use self::generation::Generation;
 pub use self::index_meta::IndexMeta;
 pub use self::layout::{BlobKind, kind};
 pub use self::name::Name;
-pub use self::order::Order;
-pub use self::pin::{PinnedRoot, RootPin};
+pub use self::pin::{PinnedRoot, RootPin, Target};
 pub use self::reader::{Read, Reader, Shard};
+pub use self::record::RECORD;
+use self::record::Record;
+pub use self::rewrite::{
+    Keep, KeptIndices, ShardFiles, generation_of, root as rewrite_root, snapshot_info as rewrite_snapshot_info,
+};
+pub use self::select::{Desired, Pick, Selection, glob};
 pub use self::shard::{FileEntry, Part, ShardIndex, ShardIndexEntry, ShardSnapshot};
 pub use self::snapshot::{FeatureState, IndexDetails, ShardFailure, SnapshotInfo};
+pub use self::walk::{Damage, Exclusion, Found, Look, Walk};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Key, ObjectStore};
-use crate::transfer::Publication;
+use crate::store::ObjectStore;
 
 /// A snapshot repository as seen at one root.
 #[derive(Debug, Clone)]
@@ -43,7 +50,7 @@ pub struct Repository {
     /// The newest root.
     pub root: PinnedRoot,
     /// What it says.
-    pub index: RootIndex,
+    pub index: Arc<RootIndex>,
     /// Whether there is an `index.latest` beside it.
     pub latest: bool,
 }
@@ -52,25 +59,26 @@ pub struct Repository {
 ///
 /// [`ErrorKind::Unsupported`] for the format that Elasticsearch wrote before 5.0, [`ErrorKind::Corrupt`] for a root that is
 /// none.
-pub async fn detect(store: &dyn ObjectStore) -> Result<Option<Repository>> {
-    let (roots, root) = self::pin::newest(store).await?;
+pub async fn detect(store: &Arc<dyn ObjectStore>) -> Result<Option<Repository>> {
+    let base = Base::at_root(store.clone());
+    let (roots, root) = self::pin::newest(&base).await?;
     let Some(root) = root else {
         if let Some(meta) = &roots.unnumbered {
-            refuse_ancient(store, &meta.key, meta.size).await?;
+            refuse_ancient(&base, meta.size).await?;
         }
         return Ok(None);
     };
     let index = root.parse()?;
-    Ok(Some(Repository { root, index, latest: roots.latest }))
+    Ok(Some(Repository { root, index: Arc::new(index), latest: roots.latest }))
 }
 
 /// A root `index` with a list of snapshots is that of Elasticsearch 2 or older; any other file may be called so.
-async fn refuse_ancient(store: &dyn ObjectStore, key: &Key, size: u64) -> Result<()> {
+async fn refuse_ancient(base: &Base, size: u64) -> Result<()> {
     const PLAUSIBLE: u64 = 16 * 1024 * 1024;
     if size > PLAUSIBLE {
         return Ok(());
     }
-    let bytes = self::pin::read(store, key).await?.unwrap_or_default();
+    let bytes = base.read_if_there("index", PLAUSIBLE).await?.unwrap_or_default();
     let found: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
     if found.is_some_and(|root| root.get("snapshots").is_some_and(serde_json::Value::is_array)) {
         return Err(Error::new(ErrorKind::Unsupported, "copy this repository")
@@ -80,86 +88,90 @@ async fn refuse_ancient(store: &dyn ObjectStore, key: &Key, size: u64) -> Result
     Ok(())
 }
 
-/// Takes hold of a source for a copy to `target`: its newest root, checked against what the target holds.
+/// What a target shows before a copy: five requests at most, and only reading ones.
+pub async fn look_at(base: &Base) -> Result<Target> {
+    let (roots, root) = self::pin::newest(base).await?;
+    let latest = if roots.latest { base.read_if_there("index.latest", 1024).await? } else { None };
+    let record = if roots.record { base.read_if_there(RECORD, 1024 * 1024).await? } else { None };
+    Ok(Target { root, latest, record })
+}
+
+/// Takes hold of a source for a copy: its newest root, what the target shows, and the walk from one to the other.
 ///
-/// Refused are a source whose data is not below its prefix ([`ErrorKind::Unsupported`]), a target with a higher generation, and
-/// a target that is another repository ([`ErrorKind::Diverged`]).
+/// Refused is a target that somebody else wrote to, or that is another repository ([`ErrorKind::Diverged`]). `identity` is the id that
+/// a part of the repository gets.
 pub async fn pin(
     repository: &Repository,
     source: Arc<dyn ObjectStore>,
-    target: Arc<dyn ObjectStore>,
+    target: Target,
+    walk: Walk,
+    identity: String,
 ) -> Result<RootPin> {
-    repository.index.must_be_below_prefix()?;
-    let generation = repository.root.generation;
-    let (_, there) = self::pin::newest(target.as_ref()).await?;
-    if let Some(there) = &there {
-        check_target(repository, there)?;
+    if let (Some(root), Some(there)) = (&target.root, &walk.there) {
+        let record = target.record.as_deref().and_then(Record::parse);
+        check_target(repository, root, &there.root, record.as_ref())?;
     }
-    let same = there.as_ref().filter(|there| there.generation == generation).map(|there| there.bytes.clone());
-    let mut publications = Vec::new();
-    // Before the root: a reader of the old root loses nothing by it, and a reader of the new one finds it.
-    let key = Key::new("incompatible-snapshots").expect("it is not empty");
+    let name = "incompatible-snapshots";
+    let mut incompatible = None;
+    let base = Base::at_root(source.clone());
     if repository.may_have_incompatible()
-        && let Some(bytes) = self::pin::read(source.as_ref(), &key).await?
+        && let Some(bytes) = base.read_if_there(name, self::pin::LARGEST_ROOT).await?
     {
-        let there = self::pin::read(target.as_ref(), &key).await?;
-        publications.push(Publication { key, bytes, there });
+        incompatible = Some((bytes, walk.target.read_if_there(name, self::pin::LARGEST_ROOT).await?));
     }
-    publications.push(Publication { key: generation.key(), bytes: repository.root.bytes.clone(), there: same });
-    if repository.latest {
-        let key = Key::new("index.latest").expect("it is not empty");
-        // Elasticsearch writes this one at its best effort, so the source's may lag behind; readers shall see what we publish.
-        let bytes = generation.latest();
-        let there = self::pin::read(target.as_ref(), &key).await?;
-        publications.push(Publication { key, bytes, there });
-    }
+    let latest = repository.latest || target.latest.is_some();
     Ok(RootPin {
         source,
+        root: repository.root.clone(),
         target,
-        generation,
-        size: repository.root.bytes.len() as u64,
-        there: there.map(|there| there.generation),
-        publications,
+        walk: Arc::new(walk),
+        incompatible,
+        latest,
+        strict: false,
+        identity,
     })
 }
 
 impl Repository {
-    /// Only Elasticsearch 5.5 to 6.x write `incompatible-snapshots`; their roots have no `uuid`. Saves newer ones a request.
+    /// Only Elasticsearch 5.5 to 6.x write `incompatible-snapshots`. Saves newer ones a request.
     fn may_have_incompatible(&self) -> bool {
-        self.index.uuid.is_none()
+        self.index.family() == Family::F1
     }
 }
 
-fn check_target(repository: &Repository, there: &PinnedRoot) -> Result<()> {
+fn check_target(repository: &Repository, there: &PinnedRoot, index: &RootIndex, record: Option<&Record>) -> Result<()> {
     let generation = repository.root.generation;
     let diverged = |cause: String| {
         Error::new(ErrorKind::Diverged, format!("copy generation {generation} over the target")).because(cause)
     };
+    let faithful = there.generation == generation && there.bytes == repository.root.bytes;
+    if let Some(record) = record {
+        if record.source.is_some() && record.source != repository.index.uuid {
+            return Err(diverged("the target is a copy of a different repository".to_owned())
+                .hint("check both locations, or sync to an empty prefix"));
+        }
+        if !faithful && !record.knows(there) {
+            return Err(diverged(format!("somebody else published its newest root `index-{}`", there.generation))
+                .hint("a cluster wrote to the target: sync to an empty prefix, and register copies read-only"));
+        }
+        return Ok(());
+    }
     if there.generation > generation {
         return Err(diverged(format!("the target already holds generation {}", there.generation))
             .hint("the source went back, or a cluster wrote to the target: sync to an empty prefix"));
     }
-    let Ok(index) = there.parse() else {
-        tracing::warn!(generation = %there.generation, "the target's newest root cannot be read; it will be superseded");
-        return Ok(());
-    };
-    if !repository.index.is_related_to(&index) {
+    if !repository.index.is_related_to(index) {
         return Err(diverged("the target is a different repository".to_owned())
             .hint("check both locations, or sync to an empty prefix"));
     }
     if there.generation == generation
-        && let Some(snapshot) = repository.index.lacks(&index)
+        && let Some(snapshot) = repository.index.lacks(index)
     {
         return Err(diverged(format!(
             "the target's own generation {generation} lists the snapshot `{}`, which the source does not know",
             snapshot.name
         ))
         .hint("a cluster wrote to the target: sync to an empty prefix, and register copies read-only"));
-    }
-    if there.generation < generation
-        && let Some(snapshot) = repository.index.lacks(&index)
-    {
-        tracing::warn!(snapshot = %snapshot.name, "the target lists a snapshot that the source does not; the root to be published will not");
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ pub struct Reader {
     /// The root.
     pub root: Arc<RootIndex>,
     /// The files in `snapshot_shard_paths/`, by the index's id; only where a shard lies elsewhere than below `indices/`.
-    paths: Arc<BTreeMap<String, ShardPaths>>,
+    paths: Arc<BTreeMap<String, Read<ShardPaths>>>,
 }
 
 /// A shard of an index in a repository.
@@ -84,8 +84,8 @@ impl Reader {
             while let Some(page) = futures::TryStreamExt::try_next(&mut pages).await? {
                 for meta in page {
                     let bytes = base.read_key(&meta.key, LARGEST_BLOB).await?;
-                    let read = ShardPaths::parse(meta.key.as_str(), &bytes)?;
-                    paths.insert(read.index_id.clone(), read);
+                    let says = ShardPaths::parse(meta.key.as_str(), &bytes)?;
+                    paths.insert(says.index_id.clone(), Read { key: meta.key, bytes, says });
                 }
             }
         }
@@ -100,14 +100,31 @@ impl Reader {
 
     /// Where the shards of an index lie.
     pub fn containers(&self, index: &IndexEntry) -> Result<Containers> {
-        Containers::new(index.path_type()?, &index.id, self.paths.get(index.id.as_str()))
+        Containers::new(index.path_type()?, &index.id, self.paths.get(index.id.as_str()).map(|read| &read.says))
     }
 
-    /// The file that says where the shards of an index lie, if there is one: its name below the base path is
+    /// The file that says where the shards of an index lie, if there is one:
     /// `snapshot_shard_paths/snapshot_path_<id>.<name>.<shards>.<type>.<hash>`.
     #[must_use]
-    pub fn has_paths(&self, index: &IndexEntry) -> bool {
-        self.paths.contains_key(index.id.as_str())
+    pub fn paths(&self, index: &IndexEntry) -> Option<&Read<ShardPaths>> {
+        self.paths.get(index.id.as_str())
+    }
+
+    /// The same file for a copy at another base path.
+    pub fn paths_for(&self, index: &IndexEntry, base: &Base) -> Result<Option<(Key, Bytes)>> {
+        let Some(read) = self.paths(index) else { return Ok(None) };
+        if base.path == self.base.path {
+            return Ok(Some((read.key.clone(), read.bytes.clone())));
+        }
+        let containers = self.containers(index)?;
+        let corrupt =
+            || Error::new(ErrorKind::Corrupt, format!("read {:?}", read.key)).because("it is no list of paths");
+        let mut document: serde_json::Value = serde_json::from_slice(&read.bytes).map_err(|_| corrupt())?;
+        let paths = document.get_mut("paths").and_then(serde_json::Value::as_array_mut).ok_or_else(corrupt)?;
+        for (number, path) in (0..).zip(paths) {
+            *path = containers.of(&base.path, number).into();
+        }
+        Ok(Some((read.key.clone(), document.to_string().into())))
     }
 
     /// The shards of an index, `count` of them; how many there are is in the root from 7.6 on, else in the index's metadata.
@@ -181,9 +198,18 @@ impl Reader {
     }
 
     /// Reads a blob and what it says. [`ErrorKind::NotFound`] if it is not there, [`ErrorKind::Corrupt`] if it is not what it should be.
-    async fn read<T>(&self, key: Key, parse: impl FnOnce(&str, &[u8]) -> Result<T>) -> Result<Read<T>> {
+    async fn read<T>(&self, key: Key, parse: impl Fn(&str, &[u8]) -> Result<T>) -> Result<Read<T>> {
         let bytes = self.base.read_key(&key, LARGEST_BLOB).await?;
-        let says = parse(key.as_str(), &bytes)?;
-        Ok(Read { key, bytes, says })
+        let damage = match parse(key.as_str(), &bytes) {
+            Ok(says) => return Ok(Read { key, bytes, says }),
+            Err(error) => error,
+        };
+        // The way may have done it: damage is what is there twice.
+        let again = self.base.read_key(&key, LARGEST_BLOB).await?;
+        if again == bytes {
+            return Err(damage);
+        }
+        let says = parse(key.as_str(), &again)?;
+        Ok(Read { key, bytes: again, says })
     }
 }

@@ -44,6 +44,11 @@ impl MemoryStore {
         self.lock().insert(key, Object { bytes: bytes.into(), modified, attributes: Attributes::default() });
     }
 
+    /// Takes an object away.
+    pub fn remove(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
     /// All objects, as they are now.
     #[must_use]
     pub fn contents(&self) -> BTreeMap<Key, Bytes> {

@@ -9,20 +9,22 @@
 //! The whole object is never in memory: a stream holds a few chunks.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::engine::Engine;
-use super::phase::{Method, Phase, Transfer};
+use super::phase::{Item, Method, Phase, Transfer};
 use super::pipe::Pipe;
 use super::proof::{Proof, prove};
+use super::seal::{Piece, damaged};
 use super::{Pace, server_copy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::store::wrap::retry;
 use crate::store::{
-    Algorithm, Attributes, Checksum, Digest, GetOptions, GetResult, Head, Key, MultipartUpload, ObjectMeta, Part,
+    Algorithm, Attributes, Body, Checksum, GetOptions, GetResult, Head, Key, MultipartUpload, ObjectMeta, Part,
     PartSpec, PutOptions, parts, short,
 };
 
@@ -49,37 +51,67 @@ pub(super) enum Outcome {
 
 /// Carries out a transfer.
 pub(super) async fn perform<P: Phase>(engine: &Engine, transfer: &Transfer<P>) -> Result<Outcome> {
-    let source = &transfer.source;
+    let item = &transfer.item;
     match transfer.method {
         Method::Copy => {}
-        Method::Refuse => return Err(other_content(&source.key)),
         Method::CopyUnlessRemembered => {
-            if remembers(engine, source).await? {
+            if remembers(engine, &item.source).await? {
                 return Ok(Outcome::Same("remembered"));
             }
         }
-        Method::CopyIfDifferent | Method::RefuseIfDifferent => {
-            if same_content(engine, source).await? {
+        Method::CopyUnlessSealed => {
+            if is_sealed(engine, item).await? {
                 return Ok(Outcome::Same("same-content"));
-            }
-            if transfer.method == Method::RefuseIfDifferent {
-                return Err(other_content(&source.key));
             }
         }
     }
-    engine.reporter.report(&Event::Started { key: source.key.as_str() });
-    let receipt = match &engine.server_copy {
-        Some(copying) => server_copy::perform(engine, copying, source).await?,
-        None if engine.is_large(source.size) => in_parts_again(engine, source).await?,
-        None => whole(engine, source).await?,
+    engine.reporter.report(&Event::Started { key: item.key().as_str() });
+    let receipt = match (&item.content, &engine.server_copy) {
+        (Some(content), _) => held(engine, item.key(), content).await?,
+        (None, Some(copying)) => server_copy::perform(engine, copying, item).await?,
+        (None, None) if engine.is_large(item.source.size) => in_parts_again(engine, item).await?,
+        (None, None) => whole(engine, item).await?,
     };
     Ok(Outcome::Copied(receipt))
 }
 
-fn other_content(key: &Key) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("copy {key:?}"))
-        .because("the target holds other content under this name, which its visible snapshots may need")
-        .hint("Elasticsearch to 6.7.1 reuses the names of deleted blobs; `--overwrite-changed` replaces it, and until the run ends the target's old snapshots may not restore")
+/// Writes a content that is at hand.
+async fn held(engine: &Engine, key: &Key, content: &Bytes) -> Result<Receipt> {
+    retry(&engine.options.retry, engine.reporter.as_ref(), || async {
+        let put = engine.to.put(key, Body::from_bytes(content.clone()), &PutOptions::default()).await?;
+        let sums: Vec<_> = engine.algorithms.iter().map(|algorithm| Checksum::of(*algorithm, content)).collect();
+        match prove(key, &sums, &[], &put.checksums) {
+            Ok((source, target)) => {
+                engine.reporter.report(&Event::Moved { bytes: content.len() as u64 });
+                Ok(Receipt { bytes: content.len() as u64, checksum: sums.first().copied(), source, target })
+            }
+            Err(error) => {
+                drop(engine.to.delete(key).await);
+                Err(error)
+            }
+        }
+    })
+    .await
+}
+
+/// Reads the target's object and holds it against its seal.
+async fn is_sealed(engine: &Engine, item: &Item) -> Result<bool> {
+    let Some(seal) = &item.seal else { return Ok(false) };
+    retry(&engine.options.retry, engine.reporter.as_ref(), || async {
+        let mut body = match engine.to.get(item.key(), GetOptions::default()).await {
+            Ok(got) => got.body,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let (mut watch, mut count) = (seal.watch(0), 0);
+        while let Some(bytes) = body.stream.next().await {
+            let bytes = bytes?;
+            watch.take(&bytes);
+            count += bytes.len() as u64;
+        }
+        if count == body.length { Ok(seal.holds(&watch.piece())) } else { Err(short(body.length, count)) }
+    })
+    .await
 }
 
 /// Whether the target's object says of itself that it is a copy of exactly this source object. Where it says nothing, equal MD5 marks do.
@@ -97,40 +129,34 @@ async fn remembers(engine: &Engine, source: &ObjectMeta) -> Result<bool> {
         })
 }
 
-/// Reads the object at both sides and compares.
-async fn same_content(engine: &Engine, source: &ObjectMeta) -> Result<bool> {
-    let sum = |store: Arc<dyn crate::store::ObjectStore>| async move {
-        retry(&engine.options.retry, engine.reporter.as_ref(), || async {
-            let mut body = store.get(&source.key, GetOptions::default()).await?.body;
-            let (mut digest, mut count) = (Digest::new(Algorithm::Crc64Nvme), 0);
-            while let Some(bytes) = body.stream.next().await {
-                let bytes = bytes?;
-                digest.update(&bytes);
-                count += bytes.len() as u64;
-            }
-            if count == body.length { Ok((count, digest.finish())) } else { Err(short(body.length, count)) }
-        })
-        .await
-    };
-    let (from, to) = futures::try_join!(sum(engine.from.clone()), sum(engine.to.clone()))?;
-    Ok(from == to)
-}
-
 /// Copies an object in one request to each side.
-async fn whole(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
-    let key = &source.key;
+async fn whole(engine: &Engine, item: &Item) -> Result<Receipt> {
+    let (source, key) = (&item.source, item.key());
+    // The same damage twice is not that of the way.
+    let found_before = AtomicU64::new(u64::MAX);
     retry(&engine.options.retry, engine.reporter.as_ref(), || async {
-        let mut got = engine.from.get(key, GetOptions::default()).await?;
+        let mut got = engine.from.get(&source.key, GetOptions::default()).await?;
         announced(source, got.body.length, &got.meta)?;
-        let options =
-            PutOptions { attributes: engine.attributes(std::mem::take(&mut got.attributes), source), if_absent: false };
+        // Of an object that comes from metadata only the answer tells when it was written.
+        let origin = if item.is_listed() { source } else { &got.meta };
+        let attributes = engine.attributes(std::mem::take(&mut got.attributes), origin);
+        let options = PutOptions { attributes, if_absent: false };
         let stated = got.checksums.clone();
         let (pipe, body) = engine.pipe(got);
+        if let Some(seal) = &item.seal {
+            pipe.watch(&source.key, seal, 0, seal.file.is_none());
+        }
         let put = engine.to.put(key, body, &options).await;
+        if let Some(found) = pipe.broken()
+            && found_before.swap(found.into(), Ordering::Relaxed) == u64::from(found)
+        {
+            return Err(damaged(&pipe.cause().unwrap_or_else(Engine::cancelled), &source.key));
+        }
         let put = put.map_err(|error| pipe.cause().unwrap_or(error))?;
         let sums = pipe.sums();
         match prove(key, &sums, &stated, &put.checksums) {
             Ok((from, to)) => {
+                sealed(engine, item, pipe.piece())?;
                 Ok(Receipt { bytes: source.size, checksum: sums.first().copied(), source: from, target: to })
             }
             Err(error) => {
@@ -141,6 +167,16 @@ async fn whole(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
         }
     })
     .await
+}
+
+/// Once all objects of a cut file have arrived, they must be what its seal says. Which one is not, nobody can say.
+fn sealed(engine: &Engine, item: &Item, piece: Option<Piece>) -> Result<()> {
+    let (Some(seal), Some(piece)) = (&item.seal, piece) else { return Ok(()) };
+    let Some(file) = &seal.file else { return Ok(()) };
+    match engine.files.arrived(seal, file, item.source.size, piece) {
+        Some(whole) if !seal.holds(&whole) => Err(damaged(&seal.broken(&item.source.key, &whole), &item.source.key)),
+        _ => Ok(()),
+    }
 }
 
 /// What the source says it sends must be what the plan was made for.
@@ -159,24 +195,38 @@ pub(super) fn announced(source: &ObjectMeta, length: u64, now: &ObjectMeta) -> R
 }
 
 /// Copies a large object, and once more from its beginning if the whole turns out damaged although each part was right.
-async fn in_parts_again(engine: &Engine, source: &ObjectMeta) -> Result<Receipt> {
-    match in_parts(engine, source).await? {
+async fn in_parts_again(engine: &Engine, item: &Item) -> Result<Receipt> {
+    match in_parts(engine, item).await? {
         Ok(receipt) => Ok(receipt),
-        Err(Damaged(error)) => {
+        Err(Damaged { error, found }) => {
             engine.reporter.report(&Event::Retried { error: &error, wait: std::time::Duration::ZERO });
-            in_parts(engine, source).await?.map_err(|Damaged(error)| error)
+            in_parts(engine, item).await?.map_err(|again| {
+                let same = found.is_some() && again.found == found;
+                if same { damaged(&again.error, &item.source.key) } else { again.error }
+            })
         }
     }
 }
 
 /// Every part was right and the whole is not: nobody can say which part it was.
-struct Damaged(Error);
+struct Damaged {
+    error: Error,
+    /// The checksum that was found in place of the sealed one.
+    found: Option<u32>,
+}
+
+impl From<Error> for Damaged {
+    fn from(error: Error) -> Self {
+        Self { error, found: None }
+    }
+}
 
 /// What came of an object in parts, if it came to an end at all.
 type Whole = std::result::Result<Receipt, Damaged>;
 
 /// Copies a large object: ranges of the source feed parts of the target, several at once.
-async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Whole> {
+async fn in_parts(engine: &Engine, item: &Item) -> Result<Whole> {
+    let source = &item.source;
     let specs = parts(source.size, engine.options.part_size, &engine.to.capability())?;
     // Every range must come from the same content, and the look also tells its attributes and the checksum of the whole.
     let head = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.from.head(&source.key)).await?;
@@ -185,17 +235,18 @@ async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Whole> {
         return Err(Error::new(ErrorKind::Precondition, format!("copy {:?}", source.key))
             .because("it has changed since it was listed"));
     }
-    let options = PutOptions { attributes: engine.attributes(head.attributes.clone(), source), if_absent: false };
-    let begin = || engine.to.put_multipart(&source.key, source.size, &options);
+    let origin = if item.is_listed() { source } else { &head.meta };
+    let options = PutOptions { attributes: engine.attributes(head.attributes.clone(), origin), if_absent: false };
+    let begin = || engine.to.put_multipart(item.key(), source.size, &options);
     let upload = retry(&engine.options.retry, engine.reporter.as_ref(), begin).await?;
-    let job = Job { engine, source, head: &head, upload: upload.as_ref() };
+    let job = Job { engine, item, head: &head, upload: upload.as_ref() };
     let done = tokio::select! {
         biased;
         () = engine.cancel.cancelled() => Err(Engine::cancelled()),
         done = job.fill(specs) => done,
     };
     if !matches!(done, Ok(Ok(_))) {
-        abort(&source.key, upload.as_ref()).await;
+        abort(item.key(), upload.as_ref()).await;
     }
     done
 }
@@ -203,28 +254,31 @@ async fn in_parts(engine: &Engine, source: &ObjectMeta) -> Result<Whole> {
 /// An object on its way in parts.
 struct Job<'a> {
     engine: &'a Engine,
-    source: &'a ObjectMeta,
+    item: &'a Item,
     head: &'a Head,
     upload: &'a dyn MultipartUpload,
 }
 
 impl Job<'_> {
     async fn fill(&self, specs: impl Iterator<Item = PartSpec>) -> Result<Whole> {
-        let (engine, key) = (self.engine, &self.source.key);
+        let (engine, key) = (self.engine, self.item.key());
         let at_once = engine.options.transfers.max(1) as usize;
         let tasks = specs.map(|spec| self.part(spec));
-        let mut done: Vec<(Part, Vec<Checksum>)> = stream::iter(tasks).buffer_unordered(at_once).try_collect().await?;
-        done.sort_by_key(|(part, _)| part.spec.number);
+        let mut done: Vec<Arrived> = stream::iter(tasks).buffer_unordered(at_once).try_collect().await?;
+        done.sort_by_key(|arrived| arrived.part.spec.number);
         let sums = combined(&done);
-        // Before anyone can see it: what the source states of the whole.
+        // Before anyone can see it: what the source states of the whole, and what the content says of itself.
         if let Err(error) = prove(key, &sums, &self.head.checksums, &[]) {
-            return Ok(Err(Damaged(error)));
+            return Ok(Err(error.into()));
         }
-        let list: Vec<Part> = done.into_iter().map(|(part, _)| part).collect();
+        if let Err(damaged) = self.whole_is_sealed(&done) {
+            return Ok(Err(damaged));
+        }
+        let list: Vec<Part> = done.into_iter().map(|arrived| arrived.part).collect();
         // The weakest proof of a part is what the parts prove.
         let put = retry(&engine.options.retry, engine.reporter.as_ref(), || self.upload.complete(list.clone())).await?;
         let receipt =
-            |source, target| Receipt { bytes: self.source.size, checksum: sums.first().copied(), source, target };
+            |source, target| Receipt { bytes: self.item.source.size, checksum: sums.first().copied(), source, target };
         Ok(match prove(key, &sums, &self.head.checksums, &put.checksums) {
             Ok((source, Proof::Length)) => {
                 let by_parts = list.iter().map(|part| {
@@ -239,39 +293,64 @@ impl Job<'_> {
             Ok((source, target)) => Ok(receipt(source, target)),
             Err(error) => {
                 drop(engine.to.delete(key).await);
-                Err(Damaged(error))
+                Err(error.into())
             }
         })
     }
 
-    async fn part(&self, spec: PartSpec) -> Result<(Part, Vec<Checksum>)> {
-        let engine = self.engine;
+    fn whole_is_sealed(&self, done: &[Arrived]) -> std::result::Result<(), Damaged> {
+        let pieces = done.iter().filter_map(|arrived| arrived.piece.clone());
+        let (Some(seal), Some(whole)) = (&self.item.seal, pieces.reduce(|whole, next| whole.then(&next))) else {
+            return Ok(());
+        };
+        if seal.file.is_some() {
+            return sealed(self.engine, self.item, Some(whole)).map_err(Damaged::from);
+        }
+        if seal.holds(&whole) {
+            return Ok(());
+        }
+        Err(Damaged { error: seal.broken(&self.item.source.key, &whole), found: whole.sum().or(Some(0)) })
+    }
+
+    async fn part(&self, spec: PartSpec) -> Result<Arrived> {
+        let (engine, source) = (self.engine, &self.item.source);
         let _permit = engine.budget.permit(spec.length).await;
         let range: Range<u64> = spec.offset..spec.offset + spec.length;
         retry(&engine.options.retry, engine.reporter.as_ref(), || async {
             let options = GetOptions { range: Some(range.clone()), if_match: self.head.meta.etag.clone() };
-            let got: GetResult = engine.from.get(&self.source.key, options).await?;
-            announced(self.source, got.meta.size, &got.meta)?;
+            let got: GetResult = engine.from.get(&source.key, options).await?;
+            announced(source, got.meta.size, &got.meta)?;
             let (pipe, body) = engine.pipe(got);
+            if let Some(seal) = &self.item.seal {
+                pipe.watch(&source.key, seal, spec.offset, false);
+            }
             let part = self.upload.put_part(spec, body).await.map_err(|error| pipe.cause().unwrap_or(error))?;
             let sums = pipe.sums();
-            prove(&self.source.key, &sums, &[], &part.checksums)?;
-            Ok((part, sums))
+            prove(&source.key, &sums, &[], &part.checksums)?;
+            Ok(Arrived { part, sums, piece: pipe.piece() })
         })
         .await
     }
 }
 
+/// A part that has arrived.
+struct Arrived {
+    part: Part,
+    sums: Vec<Checksum>,
+    piece: Option<Piece>,
+}
+
 /// The sums of the whole object, out of those of its parts.
-fn combined(parts: &[(Part, Vec<Checksum>)]) -> Vec<Checksum> {
-    let whole =
-        parts.iter().map(|(part, sums)| (sums.clone(), part.spec.length)).reduce(|(sums, length), (next, more)| {
+fn combined(parts: &[Arrived]) -> Vec<Checksum> {
+    let whole = parts.iter().map(|arrived| (arrived.sums.clone(), arrived.part.spec.length)).reduce(
+        |(sums, length), (next, more)| {
             let both = sums.iter().filter_map(|sum| {
                 let follows = next.iter().find(|next| next.algorithm == sum.algorithm)?;
                 sum.followed_by(*follows, more)
             });
             (both.collect(), length + more)
-        });
+        },
+    );
     whole.map(|(sums, _)| sums).unwrap_or_default()
 }
 
@@ -287,7 +366,7 @@ pub(super) async fn abort(key: &Key, upload: &dyn MultipartUpload) {
 }
 
 impl Engine {
-    fn pipe(&self, got: GetResult) -> (Pipe, crate::store::Body) {
+    fn pipe(&self, got: GetResult) -> (Pipe, Body) {
         Pipe::through(got, &self.algorithms, self.reporter.clone(), Pace::clone(&self.pace))
     }
 

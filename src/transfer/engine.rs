@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::budget::Budget;
 use super::pace::Pace;
+use super::seal::Files;
 use crate::error::{Error, ErrorKind};
 use crate::event::Reporter;
 use crate::store::wrap::{Limit, LimitOptions, LimitSnapshot};
@@ -31,6 +32,8 @@ pub struct Engine {
     /// What is summed of every body: our own checksum, and what either side states by itself.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) pace: Pace,
+    /// Sealed files of several objects that are on their way.
+    pub(super) files: Files,
     /// The limits around `from` and `to`: two, even at one endpoint, because a put waits while its get is open.
     limits: [Limit; 2],
     pub(super) to_keeps_attributes: bool,
@@ -74,6 +77,7 @@ impl Engine {
         Self {
             budget: Budget::new(&options),
             pace: Pace::new(options.bandwidth),
+            files: Files::default(),
             limits,
             from,
             to,

@@ -1,13 +1,13 @@
 //! Moves objects in order. The flow in one page:
 //!
 //! ```text
-//! wanted ─┐
-//!         ├─ join ─► plan ─► Run<Data> ─► Run<Meta> ─► Fence ─► Run<Root> ─► Committed
-//! there ──┘            │        copies      copies       ▲         writes the root
-//!                      └ skips, extras                   Pin still holds?
+//! listings ─► join ─┐
+//!                   ├─► plan ─► Run<Data> ─► Run<Meta> ─► Fence ─► Run<Root> ─► Committed
+//! a format: Wanted ─┘     │        copies      copies       ▲         writes the root
+//!                         └ skips, extras                   Pin still holds?
 //! ```
 //!
-//! This room knows *that* there is an order, never *whose*: what a key means is told by a [`Layout`], what a run started from by
+//! This room knows *that* there is an order, never *whose*: what is wanted and when is told by a [`Wanted`], what a run started from by
 //! a [`Pin`]. It knows no format and no Elasticsearch. `run` is the only part that spawns tasks.
 
 mod budget;
@@ -22,6 +22,7 @@ mod pipe;
 mod plan;
 mod proof;
 mod run;
+mod seal;
 mod server_copy;
 mod spool;
 mod summary;
@@ -33,10 +34,13 @@ pub use self::engine::Engine;
 pub use self::filter::Filter;
 pub use self::join::{Join, Pair};
 use self::pace::Pace;
-pub use self::phase::{Data, Fence, Held, Meta, NoPin, Phase, Pin, Publication, Raised, Root, Transfer};
-pub use self::plan::{CopyPlan, Flat, Layout, Name, Overwrite, Place, Rules, Step};
+pub use self::phase::{
+    Data, Fence, Held, Item, Meta, NoPin, Phase, Pin, Publication, Published, Raised, Root, Transfer,
+};
+pub use self::plan::{CopyPlan, LEVELS, Only, Rules, Step, Want, Wanted};
 pub use self::proof::{Integrity, Proof};
 pub use self::run::{Committed, Run, Stop};
+pub use self::seal::Seal;
 pub use self::spool::Spool;
 pub use self::summary::{Failure, Summary, Totals};
 use crate::store::wrap::Policy;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::compare::Reason;
+use super::seal::Seal;
 use crate::error::Result;
 use crate::store::{Key, ObjectMeta};
 
@@ -55,19 +56,82 @@ pub(super) enum Method {
     Copy,
     /// The target's object is looked at; copied unless it remembers to be a copy of exactly this one.
     CopyUnlessRemembered,
-    /// Both contents are read and compared; copied if they differ.
-    CopyIfDifferent,
-    /// Both contents are read and compared; refused if they differ.
-    RefuseIfDifferent,
-    /// Refused: other content is there under its name, by its size.
-    Refuse,
+    /// The target's content is read; copied unless it is what its seal says.
+    CopyUnlessSealed,
+}
+
+/// One object to bring to the target, and what is known of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Item {
+    /// The object at the source. From metadata only its name and length are known.
+    pub source: ObjectMeta,
+    /// Its name at the target, if it is another one.
+    pub to: Option<Key>,
+    /// The checksum in its own content.
+    pub seal: Option<Seal>,
+    /// Its content, if that is at hand.
+    #[serde(default, with = "content")]
+    pub content: Option<Bytes>,
+}
+
+impl Item {
+    /// An object of a listing.
+    #[must_use]
+    pub fn listed(source: ObjectMeta) -> Self {
+        Self { source, to: None, seal: None, content: None }
+    }
+
+    /// An object of which only name and length are known.
+    #[must_use]
+    pub fn named(key: Key, size: u64) -> Self {
+        Self::listed(ObjectMeta { key, size, modified: jiff::Timestamp::UNIX_EPOCH, etag: None })
+    }
+
+    /// An object with its content.
+    #[must_use]
+    pub fn held(key: Key, content: &Bytes) -> Self {
+        Self { content: Some(content.clone()), ..Self::named(key, content.len() as u64) }
+    }
+
+    /// Whether a listing told of it, with its time and its mark.
+    pub(super) fn is_listed(&self) -> bool {
+        self.source.etag.is_some() || self.source.modified != jiff::Timestamp::UNIX_EPOCH
+    }
+
+    /// Its name at the target.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        self.to.as_ref().unwrap_or(&self.source.key)
+    }
+}
+
+/// Contents that wait in a file are written as text.
+mod content {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde asks for it")]
+    pub(super) fn serialize<S: Serializer>(content: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+        match content {
+            Some(content) => serializer.serialize_some(&STANDARD.encode(content)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let bytes = text.map(|text| STANDARD.decode(text)).transpose().map_err(serde::de::Error::custom)?;
+        Ok(bytes.map(Bytes::from))
+    }
 }
 
 /// One object to move, typed by when it may move. Only the planner makes one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Transfer<P> {
-    pub(super) source: ObjectMeta,
+    pub(super) item: Item,
     pub(super) reason: Reason,
     pub(super) method: Method,
     #[serde(skip)]
@@ -75,32 +139,26 @@ pub struct Transfer<P> {
 }
 
 impl<P: Phase> Transfer<P> {
-    pub(super) fn new(source: ObjectMeta, reason: Reason, method: Method) -> Self {
-        Self { source, reason, method, phase: PhantomData }
+    pub(super) fn new(item: Item, reason: Reason, method: Method) -> Self {
+        Self { item, reason, method, phase: PhantomData }
     }
 
-    /// The object's name.
+    /// The object's name at the target.
     #[must_use]
     pub fn key(&self) -> &Key {
-        &self.source.key
+        self.item.key()
     }
 
     /// Its length in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.source.size
+        self.item.source.size
     }
 
     /// Why it moves.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
-    }
-
-    /// Whether it will be refused, because the target holds other content of another length under its name.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.method == Method::Refuse
     }
 
     /// When it moves.
@@ -119,6 +177,17 @@ pub struct Publication {
     pub bytes: Bytes,
     /// What the target had under this name when the source was pinned.
     pub there: Option<Bytes>,
+    /// Whether nothing may be there yet: another writer would have published the same name.
+    pub create: bool,
+}
+
+/// What is to be published, and what it is.
+#[derive(Debug, Clone, Default)]
+pub struct Published {
+    /// The generation that the target's root will name; none where there are no generations.
+    pub generation: Option<u64>,
+    /// The root objects, in the order in which they are to be written.
+    pub publications: Vec<Publication>,
 }
 
 /// Whether the world is still as it was when a pin was taken.
@@ -139,8 +208,8 @@ pub trait Pin: Send + Sync {
     /// The generation pinned; none where there are no generations.
     fn generation(&self) -> Option<u64>;
 
-    /// The root objects, in the order in which they are to be written.
-    fn publications(&self) -> &[Publication];
+    /// The root objects, in the order in which they are to be written, now that everything they name is there.
+    fn publications(&self) -> Result<Published>;
 
     /// Looks whether source and target are still as they were. A target that moved is an error (`Diverged`).
     async fn still_holds(&self) -> Result<Held>;
@@ -156,8 +225,8 @@ impl Pin for NoPin {
         None
     }
 
-    fn publications(&self) -> &[Publication] {
-        &[]
+    fn publications(&self) -> Result<Published> {
+        Ok(Published::default())
     }
 
     async fn still_holds(&self) -> Result<Held> {
@@ -168,8 +237,7 @@ impl Pin for NoPin {
 /// Proof that a pin held when everything it names had been copied; holds what to publish. Spent by `commit`.
 #[derive(Debug)]
 pub struct Fence {
-    pub(super) publications: Vec<Publication>,
-    pub(super) generation: Option<u64>,
+    pub(super) published: Published,
 }
 
 /// A fence, or the reason why there is none.
@@ -188,9 +256,7 @@ impl Fence {
     /// Raises a fence if `pin` still holds.
     pub async fn raise(pin: &dyn Pin) -> Result<Raised> {
         Ok(match pin.still_holds().await? {
-            Held::Yes => {
-                Raised::Fence(Self { publications: pin.publications().to_vec(), generation: pin.generation() })
-            }
+            Held::Yes => Raised::Fence(Self { published: pin.publications()? }),
             Held::Moved { now } => Raised::Moved { now },
         })
     }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
 use super::pace::Pace;
+use super::seal::{Piece, Seal, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
-use crate::store::{Algorithm, Body, Checksum, Digest, GetResult, short};
+use crate::store::{Algorithm, Body, Checksum, Digest, GetResult, Key, short};
 
 /// Counts and sums a body as it passes, and lets its end through only if it is right.
 #[derive(Debug, Clone)]
@@ -21,6 +22,11 @@ struct Passed {
     stated: Vec<Checksum>,
     bytes: u64,
     error: Option<Error>,
+    watch: Option<Watch>,
+    /// What the watch must have seen at the end, if all of the file passes here.
+    seal: Option<(Key, Seal)>,
+    /// The checksum of a content that is not what its seal says.
+    broken: Option<u32>,
 }
 
 impl Pipe {
@@ -39,11 +45,29 @@ impl Pipe {
             }
         }
         let digests = all.into_iter().map(Digest::new).collect();
-        let passed = Passed { digests, stated: got.checksums, bytes: 0, error: None };
+        let passed =
+            Passed { digests, stated: got.checksums, bytes: 0, error: None, watch: None, seal: None, broken: None };
         let pipe = Self(Arc::new(Mutex::new(passed)));
         let length = got.body.length;
         let state = Flow { pipe: pipe.clone(), source: Some(got.body), held: None, reporter, pace };
         (pipe, Body { length, stream: stream::unfold(state, Flow::next).boxed() })
+    }
+
+    /// Watches over a stretch of a sealed file, from `offset` of its object on; `whole` if nothing of the file passes elsewhere.
+    pub(super) fn watch(&self, key: &Key, seal: &Seal, offset: u64, whole: bool) {
+        let mut passed = self.passed();
+        passed.watch = Some(seal.watch(offset));
+        passed.seal = whole.then(|| (key.clone(), seal.clone()));
+    }
+
+    /// What is known of the stretch that passed; none if nobody watched.
+    pub(super) fn piece(&self) -> Option<Piece> {
+        self.passed().watch.as_ref().map(Watch::piece)
+    }
+
+    /// The checksum that was found in place of the sealed one, if the seal is broken.
+    pub(super) fn broken(&self) -> Option<u32> {
+        self.passed().broken
     }
 
     fn passed(&self) -> MutexGuard<'_, Passed> {
@@ -66,11 +90,14 @@ impl Pipe {
         for digest in &mut passed.digests {
             digest.update(bytes);
         }
+        if let Some(watch) = &mut passed.watch {
+            watch.take(bytes);
+        }
         if passed.bytes > length { Err(short(length, passed.bytes)) } else { Ok(()) }
     }
 
     fn end(&self, length: u64) -> Result<()> {
-        let passed = self.passed();
+        let mut passed = self.passed();
         if passed.bytes != length {
             return Err(short(length, passed.bytes));
         }
@@ -81,6 +108,14 @@ impl Pipe {
                 let cause = format!("the source states {stated} and {came} came");
                 return Err(Error::new(ErrorKind::Corrupt, "read a body").because(cause));
             }
+        }
+        let found = passed.watch.as_ref().map(Watch::piece);
+        if let (Some((key, seal)), Some(found)) = (&passed.seal, found)
+            && !seal.holds(&found)
+        {
+            let error = seal.broken(key, &found);
+            passed.broken = Some(found.sum().unwrap_or_default());
+            return Err(error);
         }
         Ok(())
     }

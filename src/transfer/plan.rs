@@ -1,86 +1,74 @@
 //! The plan: for every key what happens to it and when. The only place that makes a [`Transfer`].
 //!
-//! 1. The two listings are joined as they come ([`Join`]); planning and copying go on side by side.
-//! 2. The layout says which phase a key belongs to, by its name alone.
-//! 3. Data is handed out at once. Metadata and older roots wait here until their phase ([`Spool`]).
-//! 4. At the end come the publications of the pin: root objects whose content is at hand and is compared byte by byte.
+//! 1. A plain place: the two listings are joined as they come ([`Join`]). A format that knows what it needs: it says so itself
+//!    ([`Wanted`]). Planning and copying go on side by side.
+//! 2. Data is handed out at once. Metadata waits here until its phase ([`Spool`]).
+//!
+//! Root objects are not planned: their content is known only when everything they name is there ([`Pin`](super::Pin)).
 
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use async_trait::async_trait;
 use futures::TryStreamExt as _;
 
 use super::compare::{Compare, Reason};
 use super::filter::Filter;
 use super::join::{Join, Pair};
-use super::phase::{Data, Meta, Method, Phase as _, Publication, Root, Transfer};
+use super::phase::{Data, Item, Meta, Method, Phase as _, Transfer};
 use super::spool::Spool;
 use crate::error::Result;
-use crate::store::{ETag, Key, ObjectMeta, Pages};
+use crate::store::{Key, ObjectMeta, Pages};
 
-/// Where a key belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Data that nothing promises about: copied whenever it differs.
-    Free,
-    /// Data that the visible root of the target may need as it is: never overwritten with other content unless that is asked for.
-    Blob(Name),
-    /// Metadata: after all data.
-    Meta,
-    /// An older root, written in this order before the publications; always compared by content.
-    Root(u64),
-    /// A root object that the pin publishes.
-    Pinned,
-    /// Never copied, for this reason.
-    Skip(&'static str),
+/// What a format wants at the target, object by object, as it finds out.
+#[async_trait]
+pub trait Wanted: Send {
+    /// The next object; none after the last. A call that is dropped loses nothing.
+    async fn next(&mut self) -> Result<Option<Want>>;
 }
 
-/// Whether a name can come back with other content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Name {
-    /// It stands for one content for ever.
-    Unique,
-    /// It may be used again after a deletion, even for content of the same length.
-    Reused,
+/// One object of a format.
+#[derive(Debug)]
+pub enum Want {
+    /// Data to be copied.
+    Data {
+        /// Which object.
+        item: Item,
+        /// Whether the target holds an object of its name and length that may be it: it is looked at first.
+        maybe_there: bool,
+    },
+    /// Metadata whose content is at hand. What has a lower level is written first.
+    Meta {
+        /// Which object.
+        item: Item,
+        /// From 0 to [`LEVELS`], which is not one.
+        level: usize,
+    },
+    /// The target has it.
+    There {
+        /// Which object.
+        key: Key,
+        /// Its length in bytes.
+        bytes: u64,
+        /// How that is known.
+        reason: &'static str,
+    },
+    /// Only the target has it.
+    Extra(ObjectMeta),
 }
 
-/// What a key means for the order. Total, and without looking at anything but the name.
-pub trait Layout: Send + Sync {
-    /// Where `key` belongs. An error refuses the whole source.
-    fn place(&self, key: &Key) -> Result<Place>;
-}
-
-/// The layout of a plain bucket: everything is data.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Flat;
-
-impl Layout for Flat {
-    fn place(&self, _key: &Key) -> Result<Place> {
-        Ok(Place::Free)
-    }
-}
+/// How many levels metadata has.
+pub const LEVELS: usize = 3;
 
 /// How objects that are at both sides are told apart, and which keys the run is about.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// When an object that is there needs another copy.
+    /// When an object that is there needs another copy. Formats know that by themselves.
     pub compare: Compare,
     /// Which keys the run is about.
     pub filter: Filter,
     /// How many objects that only the target has may be deleted; none if they are left alone.
     pub delete_extra: Option<u64>,
-    /// Whether a [`Place::Blob`] may be overwritten with other content.
-    pub overwrite: Overwrite,
-}
-
-/// What to do with a blob that is at the target under the same name with other content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overwrite {
-    /// Refuse to touch it: the target's root may still need the old content.
-    #[default]
-    Refuse,
-    /// Overwrite it.
-    Changed,
 }
 
 /// One decision of the plan.
@@ -112,21 +100,32 @@ pub enum Step {
     Extra(ObjectMeta),
 }
 
-/// All decisions of one run, in order, as the listings give them.
+/// All decisions of one run, in order, as they are found.
 pub struct CopyPlan {
-    join: Join,
-    layout: Box<dyn Layout>,
+    wants: Wants,
     rules: Rules,
-    meta: Spool<Transfer<Meta>>,
-    roots: Vec<(u64, Transfer<Root>)>,
-    publications: VecDeque<Publication>,
+    meta: [Spool<Transfer<Meta>>; LEVELS],
     /// What is only at the target and may go.
     extras: Spool<ObjectMeta>,
-    /// Whether the target's root will change.
-    publishes: bool,
     held_back: u64,
     /// What the target's listing must come to when everything is copied.
     expected: Tally,
+    /// The same of a format, which does not know what else is there: marks of keys and lengths. None when there are too many.
+    promised: Option<HashSet<u64>>,
+    /// The only keys that a run over a format is about.
+    only: Option<Only>,
+}
+
+/// A choice of keys.
+pub type Only = Box<dyn Fn(&Key) -> bool + Send + Sync>;
+
+/// Objects up to which a target that was listed before is listed once more: their marks take 36 MiB.
+const MOST_PROMISED: usize = 2_000_000;
+
+/// Where decisions come from.
+enum Wants {
+    Listings(Join),
+    Format(Box<dyn Wanted>),
 }
 
 /// A sum over keys and lengths that does not depend on their order: two listings with the same sum hold the same objects.
@@ -138,46 +137,59 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, key: &Key, size: u64) {
-        let mut hasher = DefaultHasher::new();
-        (key, size).hash(&mut hasher);
         self.objects += 1;
-        self.sum = self.sum.wrapping_add(hasher.finish());
+        self.sum = self.sum.wrapping_add(mark(key, size));
     }
 }
 
+fn mark(key: &Key, size: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key, size).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl CopyPlan {
-    /// A plan to bring `wanted` to a target that has `there`.
+    /// A plan to bring everything that is listed to a target that has `there`.
     #[must_use]
-    pub fn new(
-        wanted: Pages,
-        there: Pages,
-        layout: Box<dyn Layout>,
-        rules: Rules,
-        publications: &[Publication],
-    ) -> Self {
+    pub fn of_listings(wanted: Pages, there: Pages, rules: Rules) -> Self {
+        Self::new(Wants::Listings(Join::new(wanted, there)), rules)
+    }
+
+    /// A plan to bring to the target what a format wants there.
+    #[must_use]
+    pub fn of_format(wanted: Box<dyn Wanted>, rules: Rules, only: Option<Only>) -> Self {
+        Self { promised: Some(HashSet::new()), only, ..Self::new(Wants::Format(wanted), rules) }
+    }
+
+    fn new(wants: Wants, rules: Rules) -> Self {
         Self {
-            join: Join::new(wanted, there),
-            layout,
+            wants,
             rules,
-            meta: Spool::default(),
-            roots: Vec::new(),
-            publications: publications.iter().cloned().collect(),
+            meta: std::array::from_fn(|_| Spool::default()),
             extras: Spool::default(),
-            publishes: publications.iter().any(|publication| publication.there.as_ref() != Some(&publication.bytes)),
             held_back: 0,
             expected: Tally::default(),
+            promised: None,
+            only: None,
         }
     }
 
-    /// Whether the target now lists what this plan leaves there, by key and length. Roots are left out: they are written later,
-    /// one by one, and read back.
+    /// Whether the target now lists what the plan leaves there, by key and length: exactly that after a plan of listings, at least that
+    /// after one of a format.
     pub async fn is_carried_out(&self, mut there: Pages) -> Result<bool> {
+        if matches!(self.wants, Wants::Format(_)) {
+            let Some(mut promised) = self.promised.clone() else { return Ok(true) };
+            while let Some(page) = there.try_next().await? {
+                for meta in page {
+                    promised.remove(&mark(&meta.key, meta.size));
+                }
+            }
+            return Ok(promised.is_empty());
+        }
         let mut found = Tally::default();
         while let Some(page) = there.try_next().await? {
             for meta in page {
-                if !is_root(self.layout.place(&meta.key)?) {
-                    found.add(&meta.key, meta.size);
-                }
+                found.add(&meta.key, meta.size);
             }
         }
         Ok(found == self.expected)
@@ -185,30 +197,17 @@ impl CopyPlan {
 
     /// The next decision; none after the last. Errors end the plan.
     pub async fn next(&mut self) -> Result<Option<Step>> {
-        loop {
-            let Some(pair) = self.join.next().await? else {
-                return Ok(self.publications.pop_front().map(publish));
-            };
-            let step = match pair {
-                Pair::Extra(there) => {
-                    let place = self.layout.place(&there.key)?;
-                    if !is_root(place) {
-                        self.expected.add(&there.key, there.size);
-                    }
-                    if self.rules.delete_extra.is_some()
-                        && place == Place::Free
-                        && self.rules.filter.leaves_out(&there).is_none()
-                    {
-                        self.extras.push(there.clone())?;
-                    }
-                    Some(Step::Extra(there))
-                }
-                Pair::Wanted(source) => self.decide(source, None)?,
-                Pair::Both(source, there) => self.decide(source, Some(&there))?,
-            };
-            if step.is_some() {
-                return Ok(step);
-            }
+        match &mut self.wants {
+            Wants::Listings(join) => match join.next().await? {
+                None => Ok(None),
+                Some(Pair::Extra(there)) => self.extra(there).map(Some),
+                Some(Pair::Wanted(source)) => Ok(Some(self.decide(source, None))),
+                Some(Pair::Both(source, there)) => Ok(Some(self.decide(source, Some(&there)))),
+            },
+            Wants::Format(wanted) => match wanted.next().await? {
+                None => Ok(None),
+                Some(want) => self.take(want).map(Some),
+            },
         }
     }
 
@@ -223,115 +222,92 @@ impl CopyPlan {
         std::mem::take(&mut self.extras)
     }
 
-    /// The metadata, once `next` has ended.
-    pub(super) fn take_meta(&mut self) -> Spool<Transfer<Meta>> {
-        std::mem::take(&mut self.meta)
+    /// The metadata by level, once `next` has ended.
+    pub(super) fn take_meta(&mut self) -> [Spool<Transfer<Meta>>; LEVELS] {
+        std::mem::replace(&mut self.meta, std::array::from_fn(|_| Spool::default()))
     }
 
-    /// The older roots in the order in which they are written, once `next` has ended.
-    pub(super) fn take_roots(&mut self) -> Vec<Transfer<Root>> {
-        let mut roots = std::mem::take(&mut self.roots);
-        roots.sort_by_key(|(order, _)| *order);
-        roots.into_iter().map(|(_, transfer)| transfer).collect()
+    fn take(&mut self, want: Want) -> Result<Step> {
+        let (key, bytes) = match &want {
+            Want::Data { item, .. } | Want::Meta { item, .. } => (item.key(), item.source.size),
+            Want::There { key, bytes, .. } => (key, *bytes),
+            Want::Extra(_) => return Ok(untouched(want)),
+        };
+        let named = self.rules.filter.has_name(key) && self.only.as_ref().is_none_or(|only| only(key));
+        let there = matches!(want, Want::There { .. });
+        if !named && !there {
+            self.held_back += 1;
+            return Ok(Step::Skip { key: key.clone(), bytes, reason: "filtered" });
+        }
+        let mark = mark(key, bytes);
+        self.promise(mark);
+        Ok(match want {
+            Want::Data { item, maybe_there: false } => Step::Copy(Transfer::new(item, Reason::Missing, Method::Copy)),
+            Want::Data { item, maybe_there: true } => {
+                Step::Copy(Transfer::new(item, Reason::Content, Method::CopyUnlessSealed))
+            }
+            Want::Meta { item, level } => {
+                let (key, bytes) = (item.key().clone(), item.source.size);
+                self.meta[level].push_weighing(Transfer::new(item, Reason::Missing, Method::Copy), bytes)?;
+                Step::Later { key, bytes, phase: Meta::WORD, reason: Reason::Missing }
+            }
+            other => untouched(other),
+        })
     }
 
-    fn decide(&mut self, source: ObjectMeta, there: Option<&ObjectMeta>) -> Result<Option<Step>> {
-        let place = self.layout.place(&source.key)?;
+    fn promise(&mut self, mark: u64) {
+        if let Some(promised) = &mut self.promised {
+            promised.insert(mark);
+            if promised.len() > MOST_PROMISED {
+                self.promised = None;
+            }
+        }
+    }
+
+    fn extra(&mut self, there: ObjectMeta) -> Result<Step> {
+        self.expected.add(&there.key, there.size);
+        if self.rules.delete_extra.is_some() && self.rules.filter.leaves_out(&there).is_none() {
+            self.extras.push(there.clone())?;
+        }
+        Ok(Step::Extra(there))
+    }
+
+    fn decide(&mut self, source: ObjectMeta, there: Option<&ObjectMeta>) -> Step {
         let (key, size) = (source.key.clone(), source.size);
-        let step = self.place(place, source, there)?;
+        let step = self.compare(source, there);
         // What is copied has the source's length; what is skipped keeps what it has.
         match (&step, there) {
-            _ if is_root(place) => {}
-            (Some(Step::Skip { .. }), Some(there)) => self.expected.add(&key, there.size),
-            (Some(Step::Skip { .. }), None) => {}
+            (Step::Skip { .. }, Some(there)) => self.expected.add(&key, there.size),
+            (Step::Skip { .. }, None) => {}
             _ => self.expected.add(&key, size),
         }
-        Ok(step)
+        step
     }
 
-    fn place(&mut self, place: Place, source: ObjectMeta, there: Option<&ObjectMeta>) -> Result<Option<Step>> {
-        if let Place::Skip(reason) = place {
-            return Ok(Some(skip(source, reason)));
-        }
+    fn compare(&self, source: ObjectMeta, there: Option<&ObjectMeta>) -> Step {
         if let Some(reason) = self.rules.filter.leaves_out(&source) {
-            self.held_back += u64::from(place != Place::Free);
-            if place == Place::Pinned {
-                self.publications.retain(|publication| publication.key != source.key);
-            }
-            return Ok(Some(skip(source, reason)));
+            return skip(source, reason);
         }
-        let (reason, method) = match (place, there) {
-            // Its turn comes with the publications.
-            (Place::Pinned, _) => return Ok(None),
-            (_, None) => (Reason::Missing, Method::Copy),
-            (Place::Root(_), Some(there)) if there.size == source.size => (Reason::Content, Method::CopyIfDifferent),
-            (Place::Root(_), Some(_)) => (Reason::Size, Method::Copy),
-            (_, Some(there)) => match (self.rules.compare.differs(&source, there), place) {
-                (None, Place::Blob(Name::Reused)) if self.must_look_inside(&source, there) => {
-                    (Reason::Content, self.over_a_blob(&source, there))
-                }
-                (None, _) => return Ok(Some(skip(source, self.rules.compare.skipped()))),
-                (Some(reason), Place::Blob(_)) => (reason, self.over_a_blob(&source, there)),
-                (Some(Reason::Content), _) if self.rules.compare == Compare::Exact => {
-                    (Reason::Content, Method::CopyUnlessRemembered)
-                }
-                (Some(reason), _) => (reason, Method::Copy),
-            },
-        };
-        self.file(place, source, reason, method).map(Some)
-    }
-
-    /// A name that comes back can do so with the same length, and the clocks of two clouds prove little. When a new root is to be
-    /// published, only equal marks of the MD5 kind, or equal contents, show that nothing was exchanged below it.
-    fn must_look_inside(&self, source: &ObjectMeta, there: &ObjectMeta) -> bool {
-        let md5 = |meta: &ObjectMeta| meta.etag.as_ref().and_then(ETag::md5);
-        let same_mark = md5(source).is_some() && md5(source) == md5(there);
-        self.rules.compare == Compare::SizeTime && self.publishes && !same_mark
-    }
-
-    fn over_a_blob(&self, source: &ObjectMeta, there: &ObjectMeta) -> Method {
-        match (self.rules.overwrite, source.size == there.size) {
-            (Overwrite::Changed, false) => Method::Copy,
-            (Overwrite::Changed, true) => Method::CopyIfDifferent,
-            (Overwrite::Refuse, false) => Method::Refuse,
-            (Overwrite::Refuse, true) => Method::RefuseIfDifferent,
-        }
-    }
-
-    fn file(&mut self, place: Place, source: ObjectMeta, reason: Reason, method: Method) -> Result<Step> {
-        let later = |phase| Step::Later { key: source.key.clone(), bytes: source.size, phase, reason };
-        match place {
-            Place::Meta => {
-                let step = later(Meta::WORD);
-                self.meta.push(Transfer::new(source, reason, method))?;
-                Ok(step)
-            }
-            Place::Root(order) => {
-                let step = later(Root::WORD);
-                self.roots.push((order, Transfer::new(source, reason, method)));
-                Ok(step)
-            }
-            Place::Free | Place::Blob(_) | Place::Pinned | Place::Skip(_) => {
-                Ok(Step::Copy(Transfer::new(source, reason, method)))
+        let reason = there.map_or(Some(Reason::Missing), |there| self.rules.compare.differs(&source, there));
+        match reason {
+            None => skip(source, self.rules.compare.skipped()),
+            Some(reason) => {
+                let looks = reason == Reason::Content && self.rules.compare == Compare::Exact;
+                let method = if looks { Method::CopyUnlessRemembered } else { Method::Copy };
+                Step::Copy(Transfer::new(Item::listed(source), reason, method))
             }
         }
     }
 }
 
-fn is_root(place: Place) -> bool {
-    matches!(place, Place::Root(_) | Place::Pinned)
+fn untouched(want: Want) -> Step {
+    match want {
+        Want::Data { item, .. } | Want::Meta { item, .. } => skip(item.source, "filtered"),
+        Want::There { key, bytes, reason } => Step::Skip { key, bytes, reason },
+        Want::Extra(meta) => Step::Extra(meta),
+    }
 }
 
 fn skip(source: ObjectMeta, reason: &'static str) -> Step {
     Step::Skip { key: source.key, bytes: source.size, reason }
-}
-
-fn publish(publication: Publication) -> Step {
-    let bytes = publication.bytes.len() as u64;
-    let key = publication.key;
-    match publication.there {
-        Some(there) if there == publication.bytes => Step::Skip { key, bytes, reason: "same-content" },
-        Some(_) => Step::Later { key, bytes, phase: Root::WORD, reason: Reason::Content },
-        None => Step::Later { key, bytes, phase: Root::WORD, reason: Reason::Missing },
-    }
 }

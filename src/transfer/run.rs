@@ -17,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::budget::Permit;
 use super::copy::{Outcome, perform};
 use super::engine::Engine;
-use super::phase::{Data, Fence, Meta, Phase, Publication, Root, Transfer};
+use super::phase::{Data, Fence, Meta, Phase, Publication, Published, Root, Transfer};
 use super::plan::{CopyPlan, Step};
 use super::spool::Spool;
 use super::summary::Summary;
@@ -145,11 +145,13 @@ impl Run<Data> {
 }
 
 impl Run<Meta> {
-    /// Copies all metadata.
+    /// Copies all metadata, level by level.
     pub async fn copy(mut self, plan: &mut CopyPlan, summary: &mut Summary) -> Result<Run<Root>, Stop> {
         self.engine.reporter.report(&Event::Phase(Meta::WORD));
-        let done = self.work_off(plan.take_meta(), summary).await;
-        self.finish(done, summary).await?;
+        for level in plan.take_meta() {
+            let done = self.work_off(level, summary).await;
+            self.finish(done, summary).await?;
+        }
         Ok(Run::new(self.engine))
     }
 
@@ -171,27 +173,14 @@ impl Run<Meta> {
 }
 
 impl Run<Root> {
-    /// Writes the root: older ones, then what the fence holds, one after the other, each read back.
-    pub async fn commit(self, plan: &mut CopyPlan, fence: Fence, summary: &mut Summary) -> Result<Committed, Stop> {
+    /// Writes the root: what the fence holds, one after the other, each read back.
+    pub async fn commit(self, fence: Fence, summary: &mut Summary) -> Result<Committed, Stop> {
         let engine = &self.engine;
         engine.reporter.report(&Event::Phase(Root::WORD));
         let mut wrote = false;
-        for transfer in plan.take_roots() {
-            if engine.cancel.is_cancelled() {
-                return Err(Engine::cancelled().into());
-            }
-            match perform(engine, &transfer).await? {
-                Outcome::Copied(receipt) => {
-                    wrote = true;
-                    summary.integrity.add(receipt.source, receipt.target);
-                    copied(engine, transfer.key(), receipt.bytes, summary);
-                }
-                Outcome::Same(reason) => summary.skip(transfer.bytes(), reason),
-            }
-        }
-        for publication in &fence.publications {
-            // Already told as skipped by the plan.
+        for publication in &fence.published.publications {
             if publication.there.as_ref() == Some(&publication.bytes) {
+                summary.skip(publication.bytes.len() as u64, "same-content");
                 continue;
             }
             if engine.cancel.is_cancelled() {
@@ -201,10 +190,22 @@ impl Run<Root> {
             wrote = true;
             copied(engine, &publication.key, publication.bytes.len() as u64, summary);
         }
-        if let (true, Some(generation)) = (wrote, fence.generation) {
+        if let (true, Some(generation)) = (wrote, fence.published.generation) {
             engine.reporter.report(&Event::Published { generation });
         }
-        Ok(Committed { engine: self.engine.clone(), generation: fence.generation, wrote })
+        Ok(Committed { engine: self.engine.clone(), generation: fence.published.generation, wrote })
+    }
+}
+
+impl Engine {
+    /// Publishes root objects outside a run: everything they name is there already.
+    pub async fn publish(&self, published: &Published) -> Result<()> {
+        for publication in &published.publications {
+            if publication.there.as_ref() != Some(&publication.bytes) {
+                publish(self, publication).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -215,12 +216,22 @@ fn copied(engine: &Engine, key: &Key, bytes: u64, summary: &mut Summary) {
 
 /// Writes a root object and reads it back: what readers start from is worth one request more.
 async fn publish(engine: &Engine, publication: &Publication) -> Result<()> {
-    let Publication { key, bytes, .. } = publication;
+    let Publication { key, bytes, create, .. } = publication;
+    let options = PutOptions { if_absent: *create, ..PutOptions::default() };
     retry(&engine.options.retry, engine.reporter.as_ref(), || async {
-        engine.to.put(key, Body::from_bytes(bytes.clone()), &PutOptions::default()).await?;
+        match engine.to.put(key, Body::from_bytes(bytes.clone()), &options).await {
+            // It may be our own, with its answer lost: the look shows it.
+            Err(error) if *create && error.kind() == ErrorKind::AlreadyExists => {}
+            other => drop(other?),
+        }
         let back: Bytes = engine.to.get(key, GetOptions::default()).await?.body.collect(bytes.len() as u64 + 1).await?;
         if back == *bytes {
             return Ok(());
+        }
+        if *create {
+            return Err(Error::new(ErrorKind::Diverged, format!("publish {key:?}"))
+                .because("somebody else published other content under that name meanwhile")
+                .hint("make sure that no cluster has the target registered writable and that no other sync runs, then run again"));
         }
         Err(Error::new(ErrorKind::Corrupt, format!("publish {key:?}"))
             .because("the target gives back other content than was written"))

@@ -4,23 +4,25 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::copy::{Receipt, abort, announced};
 use super::engine::{Copying, Engine};
+use super::phase::Item;
 use super::proof::prove;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::store::wrap::retry;
-use crate::store::{Head, MultipartUpload, ObjectMeta, Origin, Part, PutOptions, parts};
+use crate::store::{Head, Key, MultipartUpload, Origin, Part, PutOptions, parts};
 
 /// Lets the server copy an object, in parts if it is larger than one request copies, and looks at what came of it.
-pub(super) async fn perform(engine: &Engine, copying: &Copying, source: &ObjectMeta) -> Result<Receipt> {
+pub(super) async fn perform(engine: &Engine, copying: &Copying, item: &Item) -> Result<Receipt> {
+    let (source, key) = (&item.source, item.key());
     let from = Origin { location: &copying.location, meta: source };
     let head = if source.size > copying.max {
-        in_parts(engine, from).await?
+        in_parts(engine, from, key).await?
     } else {
         let options = PutOptions::default();
-        retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.copy(from, &source.key, &options)).await?;
+        retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.copy(from, key, &options)).await?;
         None
     };
-    let copy = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.head(&source.key)).await?;
+    let copy = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.head(key)).await?;
     let stated: Vec<_> = match &head {
         Some(head) => head.checksums.clone(),
         None => source.etag.as_ref().and_then(crate::store::ETag::md5).into_iter().collect(),
@@ -34,14 +36,14 @@ pub(super) async fn perform(engine: &Engine, copying: &Copying, source: &ObjectM
     };
     if proven.is_err() {
         // What is there now is known to be bad, and the next run would take it for good: it must not stay.
-        drop(engine.to.delete(&source.key).await);
+        drop(engine.to.delete(key).await);
     }
     engine.reporter.report(&Event::Moved { bytes: source.size });
     let (from, to) = proven?;
     Ok(Receipt { bytes: source.size, checksum: None, source: from, target: to })
 }
 
-async fn in_parts(engine: &Engine, from: Origin<'_>) -> Result<Option<Head>> {
+async fn in_parts(engine: &Engine, from: Origin<'_>, key: &Key) -> Result<Option<Head>> {
     let source = from.meta;
     // The server moves the bytes: the fewer the parts the better.
     let capability = engine.to.capability();
@@ -49,7 +51,7 @@ async fn in_parts(engine: &Engine, from: Origin<'_>) -> Result<Option<Head>> {
     let head = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.from.head(&source.key)).await?;
     announced(source, head.meta.size, &head.meta)?;
     let options = PutOptions { attributes: engine.attributes(head.attributes.clone(), source), if_absent: false };
-    let begin = || engine.to.put_multipart(&source.key, source.size, &options);
+    let begin = || engine.to.put_multipart(key, source.size, &options);
     let upload = retry(&engine.options.retry, engine.reporter.as_ref(), begin).await?;
     let upload: &dyn MultipartUpload = upload.as_ref();
     let fill = async {
@@ -66,7 +68,7 @@ async fn in_parts(engine: &Engine, from: Origin<'_>) -> Result<Option<Head>> {
         done = fill => done,
     };
     if done.is_err() {
-        abort(&source.key, upload).await;
+        abort(key, upload).await;
     }
     done.map(|_| Some(head))
 }

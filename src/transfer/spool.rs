@@ -27,19 +27,31 @@ pub struct Spool<T> {
     back: Option<BufWriter<File>>,
     length: u64,
     limit: usize,
+    /// What the entries in memory weigh.
+    weight: u64,
 }
+
+/// Contents kept in memory, in bytes.
+const HEAVIEST: u64 = 16 * 1024 * 1024;
 
 impl<T> Default for Spool<T> {
     fn default() -> Self {
-        Self { memory: VecDeque::new(), front: None, back: None, length: 0, limit: IN_MEMORY }
+        Self { memory: VecDeque::new(), front: None, back: None, length: 0, limit: IN_MEMORY, weight: 0 }
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// Appends an entry. Buffered writing of some hundred bytes: short enough to do on an async thread.
     pub fn push(&mut self, entry: T) -> Result<()> {
+        self.push_weighing(entry, 0)
+    }
+
+    /// Appends an entry that holds so many bytes of content.
+    pub fn push_weighing(&mut self, entry: T, bytes: u64) -> Result<()> {
         self.length += 1;
-        if self.memory.len() < self.limit && self.front.is_none() && self.back.is_none() {
+        // What was taken out of memory is not taken off: a queue that has been heavy goes through its file.
+        self.weight += bytes;
+        if self.memory.len() < self.limit && self.weight <= HEAVIEST && self.front.is_none() && self.back.is_none() {
             self.memory.push_back(entry);
             return Ok(());
         }

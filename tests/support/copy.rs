@@ -37,6 +37,7 @@ pub(crate) fn end(name: &str, store: Arc<dyn ObjectStore>) -> End {
 /// Options whose waits are short.
 pub(crate) fn quick() -> Options {
     let mut options = Options { replans: 3, ..Options::default() };
+    options.repository.grace = Duration::ZERO;
     options.transfer.retry =
         Policy { attempts: 4, unreached: 4, first: Duration::from_millis(1), longest: Duration::from_millis(4) };
     options

@@ -1,0 +1,187 @@
+//! Which snapshots and indices a copy is to have: what the user selects, what the target has already, and what is left out because it is
+//! damaged.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use globset::{Glob, GlobMatcher};
+use jiff::Timestamp;
+
+use super::data::{IndexEntry, RootIndex, SnapshotEntry};
+use super::name::Name;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One word of a selection of snapshots.
+#[derive(Debug, Clone)]
+pub enum Pick {
+    /// Snapshots whose name matches: a name, or a glob with `*`, `?`, `[…]` and `{…}`.
+    Name(GlobMatcher),
+    /// So many of the newest that can be restored.
+    Latest(usize),
+    /// Those that began at that time or later.
+    Since(Timestamp),
+}
+
+impl Pick {
+    /// A name or a glob.
+    pub fn name(text: &str) -> Result<Self> {
+        glob("--snapshots", text).map(Self::Name)
+    }
+}
+
+/// What the user selects; everything, if nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Which snapshots.
+    pub snapshots: Vec<Pick>,
+    /// Which of their indices, by name.
+    pub indices: Vec<GlobMatcher>,
+}
+
+/// A glob over names of indices; `flag` is for messages.
+pub fn glob(flag: &str, text: &str) -> Result<GlobMatcher> {
+    Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|error| {
+        Error::new(ErrorKind::Invalid, format!("use `{flag} {text}`"))
+            .because(error.kind().to_string())
+            .hint("`*` and `?` stand for any characters, `[a-z]` and `{a,b}` choose")
+    })
+}
+
+impl Selection {
+    /// Whether it leaves nothing out.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.snapshots.is_empty() && self.indices.is_empty()
+    }
+
+    /// Whether it asks for times that only the descriptions of snapshots tell, because the root does not.
+    #[must_use]
+    pub fn needs_times(&self, root: &RootIndex) -> bool {
+        let by_time = self.snapshots.iter().any(|pick| !matches!(pick, Pick::Name(_)));
+        by_time && root.snapshots.iter().any(|snapshot| snapshot.start_time_millis.is_none())
+    }
+
+    /// The snapshots it selects, by their ids; none if all. `times` are those that the root does not tell.
+    ///
+    /// [`ErrorKind::NotFound`] if a word selects nothing: a copy of nothing would be no help to anybody.
+    pub fn resolve(&self, root: &RootIndex, times: &HashMap<Name, i64>) -> Result<Option<BTreeSet<Name>>> {
+        self.must_have_indices(root)?;
+        if self.snapshots.is_empty() {
+            return Ok(None);
+        }
+        let began = |snapshot: &SnapshotEntry| {
+            snapshot.start_time_millis.or_else(|| times.get(snapshot.uuid.as_str()).copied()).unwrap_or(0)
+        };
+        let mut selected = BTreeSet::new();
+        for pick in &self.snapshots {
+            let before = selected.len();
+            match pick {
+                Pick::Name(glob) => {
+                    let named = root.snapshots.iter().filter(|snapshot| glob.is_match(snapshot.name.as_str()));
+                    let named: Vec<Name> = named.map(|snapshot| snapshot.uuid.clone()).collect();
+                    if named.is_empty() {
+                        return Err(nothing(root, &format!("no snapshot is called `{}`", glob.glob())));
+                    }
+                    selected.extend(named);
+                }
+                Pick::Latest(count) => {
+                    let mut newest: Vec<_> = root.snapshots.iter().filter(|entry| entry.is_restorable()).collect();
+                    newest.sort_by_key(|snapshot| std::cmp::Reverse(began(snapshot)));
+                    selected.extend(newest.into_iter().take(*count).map(|snapshot| snapshot.uuid.clone()));
+                }
+                Pick::Since(time) => {
+                    let since = root.snapshots.iter().filter(|snapshot| began(snapshot) >= time.as_millisecond());
+                    selected.extend(since.map(|snapshot| snapshot.uuid.clone()));
+                }
+            }
+            let only = self.snapshots.len() == 1;
+            if only && selected.len() == before {
+                return Err(nothing(root, "no snapshot of it is as new as that"));
+            }
+        }
+        Ok(Some(selected))
+    }
+
+    fn must_have_indices(&self, root: &RootIndex) -> Result<()> {
+        for glob in &self.indices {
+            if !root.indices.keys().any(|name| glob.is_match(name)) {
+                let cause = format!("no index of the repository is called `{}`", glob.glob());
+                return Err(Error::new(ErrorKind::NotFound, "select indices")
+                    .because(cause)
+                    .hint("`inspect` lists the indices of each snapshot"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nothing(root: &RootIndex, cause: &str) -> Error {
+    let some: Vec<String> = root.snapshots.iter().take(8).map(|snapshot| format!("`{}`", snapshot.name)).collect();
+    let more = if root.snapshots.len() > some.len() { ", …" } else { "" };
+    Error::new(ErrorKind::NotFound, "select snapshots").because(cause.to_owned()).hint(if some.is_empty() {
+        "the repository has no snapshots".to_owned()
+    } else {
+        format!("it has {}{more}; `inspect` lists them all", some.join(", "))
+    })
+}
+
+/// What the target's newest root shall name: which snapshots of the source, and which of their indices.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The selected snapshots; none for all.
+    pub selected: Option<BTreeSet<Name>>,
+    /// The selected indices; empty for all.
+    pub indices: Vec<GlobMatcher>,
+    /// What the target has and keeps, although it is not selected: the snapshots of each index, by the index's id.
+    pub kept: HashMap<Name, HashSet<Name>>,
+    /// Snapshots that cannot be copied whole.
+    pub excluded: BTreeSet<Name>,
+}
+
+impl Desired {
+    /// Whether it is everything that the source has.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.selected.is_none() && self.indices.is_empty() && self.excluded.is_empty()
+    }
+
+    /// Whether the user asked for a part.
+    #[must_use]
+    pub fn is_selection(&self) -> bool {
+        self.selected.is_some() || !self.indices.is_empty()
+    }
+
+    /// Whether the target shall name this index of this snapshot.
+    #[must_use]
+    pub fn has(&self, name: &str, index: &IndexEntry, uuid: &Name) -> bool {
+        if self.excluded.contains(uuid) {
+            return false;
+        }
+        let selected = self.selected.as_ref().is_none_or(|selected| selected.contains(uuid))
+            && (self.indices.is_empty() || self.indices.iter().any(|glob| glob.is_match(name)));
+        selected || self.kept.get(&index.id).is_some_and(|kept| kept.contains(uuid))
+    }
+
+    /// The snapshots of an index that the target shall name.
+    pub fn of<'a>(&'a self, name: &'a str, index: &'a IndexEntry) -> impl Iterator<Item = &'a Name> {
+        index.snapshots.iter().filter(move |uuid| self.has(name, index, uuid))
+    }
+
+    /// The snapshots that the target shall name, each with the ids of those of its indices that it shall name.
+    #[must_use]
+    pub fn snapshots(&self, root: &RootIndex) -> BTreeMap<Name, BTreeSet<Name>> {
+        let mut snapshots: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        for snapshot in &root.snapshots {
+            // A snapshot without indices is one too, if it was not selected by them.
+            let named = self.selected.as_ref().is_none_or(|selected| selected.contains(&snapshot.uuid));
+            if named && self.indices.is_empty() && !self.excluded.contains(&snapshot.uuid) {
+                snapshots.insert(snapshot.uuid.clone(), BTreeSet::new());
+            }
+        }
+        for (name, index) in &root.indices {
+            for uuid in self.of(name, index) {
+                snapshots.entry(uuid.clone()).or_default().insert(index.id.clone());
+            }
+        }
+        snapshots
+    }
+}

@@ -1,0 +1,240 @@
+//! The closure: every object that a copy of a pinned root needs, found shard by shard from the repository's own metadata.
+//!
+//! 1. Snapshots: their descriptions, and the shards that each says it has not.
+//! 2. Indices: their metadata, which tells how many shards there are.
+//! 3. Shards: their files in each snapshot. What the target has is known from its own root and metadata: a file is there if the target's
+//!    list of the shard has it, by name, length and checksum.
+//!
+//! Nothing is listed, unless the target may hold what its root does not tell of: then each shard's container is. What cannot be read is
+//! noted with the snapshots that need it ([`Found`]) and stops nothing else.
+
+mod found;
+mod indices;
+mod shards;
+mod snapshots;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+pub use self::found::{Exclusion, Found};
+use self::indices::ShardWalk;
+use super::base::Base;
+use super::data::{IndexEntry, RootIndex};
+use super::name::Name;
+use super::reader::Reader;
+use super::select::Desired;
+use crate::error::Result;
+use crate::store::Key;
+use crate::transfer::{Want, Wanted};
+
+/// Reads under way at once.
+const AT_ONCE: usize = 16;
+
+/// What is wrong with data at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not what its metadata says.
+    Content,
+    /// It is not there.
+    Missing,
+}
+
+/// How much of the target is taken from its own metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    /// All of it: nothing but our own runs wrote there, and all of them ended.
+    #[default]
+    Trust,
+    /// What its root tells of; for the rest, containers are listed: a run that was stopped left something.
+    Leftovers,
+    /// Nothing: all is walked through and listed.
+    Deep,
+}
+
+/// A walk through everything that a copy needs.
+#[derive(Debug)]
+pub struct Walk {
+    /// The source at its pinned root.
+    pub(super) source: Reader,
+    /// The target at its newest root, if it has one.
+    pub(super) there: Option<Reader>,
+    /// Where the copy lies.
+    pub(super) target: Base,
+    /// What the copy shall name.
+    pub(super) desired: Desired,
+    pub(super) look: Look,
+    /// Data that earlier rounds found damaged or missing at the source, by its key at the target.
+    pub(super) damaged: BTreeMap<Key, Damage>,
+    /// Whether damaged data is wanted nonetheless.
+    pub(super) allow_damaged: bool,
+    /// The target's indices by their ids: its root has them by name.
+    there_by_id: HashMap<Name, String>,
+    pub(super) found: Found,
+}
+
+impl Walk {
+    /// A walk over `source`, which `desired` is taken of, to `target`, which now has the root of `there`.
+    #[must_use]
+    pub fn new(source: Reader, there: Option<Reader>, target: Base, desired: Desired, look: Look) -> Self {
+        let by_id = |reader: &Reader| -> HashMap<Name, String> {
+            reader.root.indices.iter().map(|(name, index)| (index.id.clone(), name.clone())).collect()
+        };
+        let there_by_id = there.as_ref().map(by_id).unwrap_or_default();
+        Self {
+            source,
+            there,
+            target,
+            desired,
+            look,
+            damaged: BTreeMap::new(),
+            allow_damaged: false,
+            there_by_id,
+            found: Found::default(),
+        }
+    }
+
+    /// Passes over data that is known to be damaged, or takes it nonetheless.
+    #[must_use]
+    pub fn with_damaged(mut self, damaged: BTreeMap<Key, Damage>, allowed: bool) -> Self {
+        self.damaged = damaged;
+        self.allow_damaged = allowed;
+        self
+    }
+
+    /// What it found out.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Where the copy lies.
+    #[must_use]
+    pub fn target(&self) -> &Base {
+        &self.target
+    }
+
+    /// Whether the target's root is all that needs to be known of it.
+    #[must_use]
+    pub fn trusts(&self) -> bool {
+        self.look == Look::Trust
+    }
+
+    /// Whether shards lie beside the base path.
+    #[must_use]
+    pub fn leaves_base(&self) -> bool {
+        self.source.leaves_base()
+    }
+
+    /// Whether the source's root lists this snapshot.
+    #[must_use]
+    pub fn lists(&self, uuid: &Name) -> bool {
+        self.root().snapshot(uuid).is_some()
+    }
+
+    /// How many snapshots the copy shall name.
+    #[must_use]
+    pub fn named(&self) -> u64 {
+        self.desired.snapshots(self.root()).len() as u64
+    }
+
+    /// Whether data under a name that came back would replace what one of these snapshots at the target needs.
+    pub(super) async fn overwrites(self: Arc<Self>, vanished: BTreeSet<Name>) -> Result<bool> {
+        let concerned = |index: &IndexEntry| {
+            self.index_there(index).is_some_and(|there| there.snapshots.iter().any(|uuid| vanished.contains(uuid)))
+        };
+        let names: Vec<String> =
+            self.root().indices.iter().filter(|(_, index)| concerned(index)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let walked = self.clone().index(name).await?;
+            let looks = walked.shards.into_iter().map(|shard| self.clone().shard_overwrites(shard, &vanished));
+            let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+            while let Some(overwrites) = looks.try_next().await? {
+                if overwrites {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The source's root.
+    pub(super) fn root(&self) -> &Arc<RootIndex> {
+        &self.source.root
+    }
+
+    /// The same index at the target.
+    fn index_there(&self, index: &IndexEntry) -> Option<&IndexEntry> {
+        let name = self.there_by_id.get(&index.id)?;
+        self.there.as_ref()?.root.indices.get(name)
+    }
+
+    /// Whether the target's root has this snapshot.
+    fn snapshot_there(&self, uuid: &str) -> bool {
+        self.there.as_ref().is_some_and(|there| there.root.snapshot(uuid).is_some())
+    }
+
+    /// The snapshots of an index that the target shall name and that are to be walked through.
+    fn added(&self, name: &str, index: &IndexEntry) -> Vec<Name> {
+        let there: BTreeSet<&Name> = match (self.look, self.index_there(index)) {
+            (Look::Deep, _) | (_, None) => BTreeSet::new(),
+            (_, Some(there)) => there.snapshots.iter().collect(),
+        };
+        self.desired.of(name, index).filter(|uuid| !there.contains(uuid)).cloned().collect()
+    }
+
+    async fn task(self: Arc<Self>, task: Task) -> Result<Vec<Want>> {
+        match task {
+            Task::Metas(metas) => Ok(metas),
+            Task::Shard(shard) => self.shard(shard).await,
+        }
+    }
+
+    /// Everything that is wanted, as it is found.
+    #[must_use]
+    pub fn wants(self: Arc<Self>) -> Box<dyn Wanted> {
+        let (walk, snapshots) = (self.clone(), self.snapshots_to_read());
+        let snapshots = stream::iter(snapshots).map(move |uuid| walk.clone().snapshot(uuid)).buffered(AT_ONCE);
+        let (walk, names) = (self.clone(), self.root().indices.keys().cloned().collect::<Vec<_>>());
+        let indices = stream::iter(names).map(move |name| walk.clone().index(name)).buffered(AT_ONCE);
+        let tasks = indices
+            .map_ok(|walked| {
+                let shards = walked.shards.into_iter().map(Task::Shard);
+                stream::iter(std::iter::once(Task::Metas(walked.metas)).chain(shards)).map(Ok)
+            })
+            .try_flatten();
+        let walk = self.clone();
+        let shards = tasks.map_ok(move |task| walk.clone().task(task)).try_buffered(AT_ONCE);
+        let walk = self;
+        let last = stream::once(async move { walk.rewritten_snapshots() });
+        Box::new(Stream { ready: VecDeque::new(), more: snapshots.chain(shards).chain(last).boxed() })
+    }
+}
+
+/// A step of a walk behind the snapshots.
+enum Task {
+    Metas(Vec<Want>),
+    Shard(ShardWalk),
+}
+
+/// What a walk gives, flat.
+struct Stream {
+    ready: VecDeque<Want>,
+    more: BoxStream<'static, Result<Vec<Want>>>,
+}
+
+#[async_trait]
+impl Wanted for Stream {
+    async fn next(&mut self) -> Result<Option<Want>> {
+        while self.ready.is_empty() {
+            match self.more.try_next().await? {
+                Some(wants) => self.ready.extend(wants),
+                None => return Ok(None),
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+}

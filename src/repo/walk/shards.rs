@@ -1,0 +1,379 @@
+//! The shards of a walk: the files that the target lacks, and the lists of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::indices::ShardWalk;
+use super::{AT_ONCE, Damage, Look, Walk};
+use crate::error::{Error, ErrorKind, Result};
+use crate::repo::base::Base;
+use crate::repo::data::Family;
+use crate::repo::name::Name;
+use crate::repo::reader::Read;
+use crate::repo::rewrite::{ShardFiles, generation_of};
+use crate::repo::shard::{FileEntry, ShardIndex, ShardSnapshot};
+use crate::repo::snapshot::shallow;
+use crate::store::{Key, ListOptions, ObjectMeta};
+use crate::transfer::{Item, Seal, Want};
+
+/// The level of metadata of shards.
+const LEVEL: usize = 0;
+
+/// A file's blob by what makes it that and no other: Elasticsearch to 6.7.1 gives a name of a deleted blob to other content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    length: u64,
+    checksum: Option<u32>,
+    cut: bool,
+}
+
+impl From<&FileEntry> for Identity {
+    fn from(file: &FileEntry) -> Self {
+        Self { length: file.length, checksum: file.checksum, cut: file.is_cut() }
+    }
+}
+
+/// What the target has of a shard.
+#[derive(Debug, Default)]
+struct There {
+    /// Files that snapshots of its root have.
+    files: HashMap<String, Identity>,
+    /// Its list of files, if it is needed and could be read.
+    list: Option<Bytes>,
+    /// Its files in single snapshots, where there is no list: by the snapshot's name.
+    snapshots: BTreeMap<String, Bytes>,
+    /// What its container lists, if that was asked.
+    listed: Option<BTreeMap<String, ObjectMeta>>,
+}
+
+/// A shard in a snapshot that is added.
+type Added = (Name, Name, Read<ShardSnapshot>);
+
+impl Walk {
+    /// Walks through one shard.
+    pub(super) async fn shard(self: Arc<Self>, mut walk: ShardWalk) -> Result<Vec<Want>> {
+        if self.numbers_lists() {
+            self.find_lists(&mut walk).await?;
+        }
+        let added = self.added_files(&walk).await?;
+        let mut there = self.shard_there(&walk).await?;
+        let mut wants = self.files(&walk, &added, &mut there)?;
+        for (_, _, read) in &added {
+            wants.push(self.shard_meta(&walk, &read.key, &read.bytes, &mut there)?);
+        }
+        wants.extend(self.list(&walk, &added, &mut there).await?);
+        let extras = there.listed.take().into_iter().flatten().map(|(_, meta)| Want::Extra(meta));
+        wants.extend(extras);
+        Ok(wants)
+    }
+
+    /// Whether lists of files have numbers that the root does not tell, as to 7.5.
+    fn numbers_lists(&self) -> bool {
+        self.root().family() == Family::F1
+    }
+
+    /// Finds the newest list of a shard on both sides, where the root does not name it: the only listings there are without need.
+    async fn find_lists(&self, walk: &mut ShardWalk) -> Result<()> {
+        let newest = |base: &Base, container: String| {
+            let store = base.store.clone();
+            async move {
+                let prefix = format!("{container}index-");
+                let mut pages = store.list(ListOptions { prefix: prefix.clone(), after: None });
+                let mut newest: Option<u64> = None;
+                while let Some(page) = pages.try_next().await? {
+                    let numbers = page.iter().filter_map(|meta| meta.key.as_str().strip_prefix(&prefix)?.parse().ok());
+                    newest = newest.max(numbers.max());
+                }
+                Ok::<_, Error>(newest.map(|number| Name::from(number.to_string().as_str())))
+            }
+        };
+        walk.shard.generation = newest(&self.source.base, walk.shard.container.clone()).await?;
+        if self.there.is_some() {
+            walk.generation_there = newest(&self.target, walk.container.clone()).await?;
+        }
+        // A shard without one gets one: Elasticsearch 7 takes a shard without a list for an empty one.
+        walk.shard.generation.get_or_insert_with(|| Name::from("0"));
+        Ok(())
+    }
+
+    /// Whether a blob under a reused name would overwrite one that only snapshots need which the source has no more.
+    pub(super) async fn shard_overwrites(self: Arc<Self>, walk: ShardWalk, vanished: &BTreeSet<Name>) -> Result<bool> {
+        let (Some(reader), false) = (&self.there, vanished.is_empty()) else { return Ok(false) };
+        let added = self.added_files(&walk).await?;
+        let counted = |file: &&FileEntry| is_counter(&file.name);
+        if !added.iter().any(|(_, _, read)| read.says.files.iter().any(|file| counted(&file))) {
+            return Ok(false);
+        }
+        let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
+        let mut needed: HashMap<String, Identity> = HashMap::new();
+        for uuid in vanished {
+            match reader.shard_snapshot(&shard, uuid).await {
+                Ok(read) => {
+                    for file in read.says.files.iter().filter(counted) {
+                        needed.extend(file.parts().map(|part| (part.name, Identity::from(file))));
+                    }
+                }
+                // A snapshot that had not this shard, or has lost it: nothing of it can be broken.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(added.iter().flat_map(|(_, _, read)| &read.says.files).any(|file| {
+            file.parts().any(|part| needed.get(&part.name).is_some_and(|old| *old != Identity::from(file)))
+        }))
+    }
+
+    /// The shard's files in each snapshot that is added. A snapshot without them is left out, unless it says so itself.
+    async fn added_files(&self, walk: &ShardWalk) -> Result<Vec<Added>> {
+        let reads = walk
+            .added
+            .iter()
+            .map(|(uuid, name)| async move { (uuid, name, self.source.shard_snapshot(&walk.shard, uuid).await) });
+        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+        let mut added = Vec::new();
+        for (uuid, name, read) in reads {
+            match read {
+                Ok(read) => added.push((uuid.clone(), name.clone(), read)),
+                Err(error) if error.kind() == ErrorKind::NotFound && self.may_lack(walk, uuid) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let elsewhere = walk.shard.key(&format!("shallow-snap-{uuid}.dat"));
+                    if self.source.base.store.head(&elsewhere).await.is_ok() {
+                        return Err(shallow(name));
+                    }
+                    self.note(uuid, name, error, None)?;
+                }
+                Err(error) => self.note(uuid, name, error, None)?,
+            }
+        }
+        Ok(added)
+    }
+
+    /// Whether a snapshot says that it has not this shard. One that failed has whatever it has.
+    fn may_lack(&self, walk: &ShardWalk, uuid: &Name) -> bool {
+        let inner = self.found.inner();
+        let Some(info) = inner.partial.get(uuid) else { return false };
+        let whole = matches!(info.state.as_str(), "SUCCESS" | "PARTIAL");
+        !whole || info.has_failed(&walk.shard.index, walk.shard.number)
+    }
+
+    /// What the target has of a shard.
+    async fn shard_there(&self, walk: &ShardWalk) -> Result<There> {
+        let mut there = There::default();
+        if self.look != Look::Trust {
+            there.listed = Some(self.container(&walk.container).await?);
+        }
+        let (Some(reader), true) = (&self.there, self.look != Look::Deep) else { return Ok(there) };
+        let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
+        if let Some(generation) = &walk.generation_there {
+            match reader.shard_index(&shard, generation).await {
+                Ok(read) => {
+                    there.files = Self::files_of_root(reader, walk, &read.says);
+                    there.list = Some(read.bytes);
+                    return Ok(there);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.files_of_snapshots(reader, &shard, walk, &mut there).await?;
+        Ok(there)
+    }
+
+    /// The files in a list that snapshots of the target's root have.
+    fn files_of_root(reader: &crate::repo::Reader, walk: &ShardWalk, list: &ShardIndex) -> HashMap<String, Identity> {
+        let index = reader.root.indices.values().find(|index| index.id == walk.shard.id);
+        let listed = index.into_iter().flat_map(|index| &index.snapshots).filter_map(|uuid| reader.root.snapshot(uuid));
+        let entries = listed.filter_map(|snapshot| list.snapshots.get(snapshot.name.as_str()));
+        let names: BTreeSet<&String> = entries.flat_map(|entry| &entry.files).collect();
+        let files = list.files.iter().filter(|file| names.contains(&file.name));
+        files.map(|file| (file.name.clone(), Identity::from(file))).collect()
+    }
+
+    /// The same out of the files of single snapshots, where the list cannot be read.
+    async fn files_of_snapshots(
+        &self,
+        reader: &crate::repo::Reader,
+        shard: &crate::repo::Shard,
+        walk: &ShardWalk,
+        there: &mut There,
+    ) -> Result<()> {
+        let index = reader.root.indices.values().find(|index| index.id == walk.shard.id);
+        for uuid in index.into_iter().flat_map(|index| &index.snapshots) {
+            // What only a vanished snapshot has may be overwritten soon.
+            let Some(snapshot) = self.root().snapshot(uuid) else { continue };
+            match reader.shard_snapshot(shard, uuid).await {
+                Ok(read) => {
+                    there.files.extend(read.says.files.iter().map(|file| (file.name.clone(), Identity::from(file))));
+                    there.snapshots.insert(snapshot.name.as_str().to_owned(), read.bytes);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn container(&self, container: &str) -> Result<BTreeMap<String, ObjectMeta>> {
+        let pages = self.target.store.list(ListOptions { prefix: container.to_owned(), after: None });
+        let metas: Vec<Vec<ObjectMeta>> = pages.try_collect().await?;
+        let named = metas.into_iter().flatten().filter_map(|meta| {
+            let name = meta.key.as_str().strip_prefix(container)?.to_owned();
+            Some((name, meta))
+        });
+        Ok(named.collect())
+    }
+
+    /// The files that the target lacks. Those it has are told too, where that costs nothing.
+    fn files(&self, walk: &ShardWalk, added: &[Added], there: &mut There) -> Result<Vec<Want>> {
+        let mut wants = Vec::new();
+        let mut seen: HashMap<&str, Identity> = HashMap::new();
+        for (uuid, name, read) in added {
+            for file in &read.says.files {
+                let identity = Identity::from(file);
+                let mut fault = self.fault(walk, file).filter(|_| !self.allow_damaged);
+                match seen.insert(&file.name, identity.clone()) {
+                    Some(before) if before != identity => {
+                        fault = Some("another snapshot has other content under the same name".to_owned());
+                    }
+                    Some(_) => {}
+                    None => self.file(walk, file, &identity, there, &mut wants),
+                }
+                if let Some(cause) = fault {
+                    let file = file.physical_name.escape_default();
+                    let doing = format!("copy the file `{file}` of `{}` [{}]", walk.shard.index, walk.shard.number);
+                    self.note(uuid, name, Error::new(ErrorKind::Corrupt, doing).because(cause), None)?;
+                }
+            }
+        }
+        Ok(wants)
+    }
+
+    /// What is known to be wrong with a file.
+    fn fault(&self, walk: &ShardWalk, file: &FileEntry) -> Option<String> {
+        file.parts()
+            .find_map(|part| self.damage(walk, &part.name))
+            .map(|damage| match damage {
+                Damage::Content => "it is damaged at the source".to_owned(),
+                Damage::Missing => "it is missing at the source".to_owned(),
+            })
+            .or_else(|| file.virtual_fault())
+    }
+
+    fn damage(&self, walk: &ShardWalk, part: &str) -> Option<Damage> {
+        if self.damaged.is_empty() {
+            return None;
+        }
+        self.damaged.get(&Key::new(format!("{}{part}", walk.container)).expect("a blob has a name")).copied()
+    }
+
+    fn file(&self, walk: &ShardWalk, file: &FileEntry, identity: &Identity, there: &mut There, wants: &mut Vec<Want>) {
+        let listed: Vec<Option<ObjectMeta>> = match &mut there.listed {
+            Some(listed) => file.parts().map(|part| listed.remove(&part.name)).collect(),
+            None => Vec::new(),
+        };
+        let complete = there.listed.is_some()
+            && file.parts().zip(&listed).all(|(part, meta)| meta.as_ref().is_some_and(|meta| meta.size == part.length));
+        let reused = is_counter(&file.name);
+        let known = there.files.get(&file.name) == Some(identity);
+        // A name that comes back may be there with other content of the same length.
+        let maybe_there = !known && complete && reused && !identity.cut && file.checksum.is_some();
+        let wanted = !known && (!complete || reused);
+        let damaged = self.fault(walk, file).is_some();
+        for part in file.parts() {
+            let to = Key::new(format!("{}{}", walk.container, part.name)).expect("a blob has a name");
+            if !wanted {
+                let reason = if known { "published" } else { "same-size" };
+                wants.push(Want::There { key: to, bytes: part.length, reason });
+            } else if self.damage(walk, &part.name) != Some(Damage::Missing) {
+                let seal = seal(file, &to, part.offset).filter(|_| !damaged);
+                let item = Item { to: Some(to), seal, ..Item::named(walk.shard.key(&part.name), part.length) };
+                wants.push(Want::Data { item, maybe_there });
+            }
+        }
+    }
+
+    /// Metadata of a shard for the target; looked at by its length alone only when all is walked through again.
+    fn shard_meta(&self, walk: &ShardWalk, key: &Key, bytes: &Bytes, there: &mut There) -> Result<Want> {
+        let name = key.as_str().strip_prefix(&walk.shard.container).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("copy {key:?}")).because("it is not in its shard")
+        })?;
+        let listed = there.listed.as_mut().and_then(|listed| listed.remove(name));
+        let to = Key::new(format!("{}{name}", walk.container))?;
+        let length = bytes.len() as u64;
+        if self.look == Look::Deep && listed.is_some_and(|meta| meta.size == length) {
+            return Ok(Want::There { key: to, bytes: length, reason: "same-size" });
+        }
+        Ok(Want::Meta { item: Item { to: Some(to), ..Item::held(key.clone(), bytes) }, level: LEVEL })
+    }
+
+    /// The list of the shard's files in all snapshots that the copy names: the source's own if the copy has them all, else one made of
+    /// what they have.
+    async fn list(&self, walk: &ShardWalk, added: &[Added], there: &mut There) -> Result<Option<Want>> {
+        let Some(generation) = &walk.shard.generation else { return Ok(None) };
+        let root = self.root().clone();
+        let (name, index) = (walk.shard.index.as_str(), &root.indices[walk.shard.index.as_str()]);
+        let whole = self.desired.of(name, index).count() == index.snapshots.len();
+        // A number says nothing of the content: the same may have been made for other snapshots.
+        let numbered = self.numbers_lists();
+        let same = !numbered && walk.generation_there.as_ref() == Some(generation);
+        if whole && same && self.look != Look::Deep {
+            return Ok(None);
+        }
+        if whole {
+            match self.source.shard_index(&walk.shard, generation).await {
+                Ok(read) => return self.shard_meta(walk, &read.key, &read.bytes, there).map(Some),
+                // A snapshot that is being made replaces it before the root does.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let bytes = self.made_list(walk, added, there)?;
+        let made = if whole || numbered { generation.as_str().to_owned() } else { generation_of(&bytes) };
+        if !whole && !numbered {
+            self.set_generation(&walk.shard.id, walk.shard.number, &made);
+            if walk.generation_there.as_deref() == Some(made.as_str()) && self.look != Look::Deep {
+                return Ok(None);
+            }
+        }
+        self.shard_meta(walk, &walk.shard.key(&format!("index-{made}")), &bytes, there).map(Some)
+    }
+
+    fn made_list(&self, walk: &ShardWalk, added: &[Added], there: &There) -> Result<Bytes> {
+        let root = self.root();
+        let index = &root.indices[walk.shard.index.as_str()];
+        let mut kept: BTreeSet<String> = self
+            .desired
+            .of(&walk.shard.index, index)
+            .filter_map(|uuid| root.snapshot(uuid))
+            .map(|snapshot| snapshot.name.as_str().to_owned())
+            .collect();
+        let mut files = ShardFiles::default();
+        for (_, name, read) in added {
+            files.snapshot(read.key.as_str(), &read.bytes, name)?;
+            kept.remove(name.as_str());
+        }
+        if let Some(list) = &there.list {
+            files.listed(&walk.container, list, &kept)?;
+        }
+        for (name, bytes) in there.snapshots.iter().filter(|(name, _)| kept.contains(*name)) {
+            files.snapshot(&walk.container, bytes, name)?;
+        }
+        files.write()
+    }
+}
+
+/// Whether a name is a counter, which comes back with other content after a deletion.
+fn is_counter(name: &str) -> bool {
+    crate::repo::kind(&format!("indices/x/0/{name}")) == crate::repo::BlobKind::CounterBlob
+}
+
+fn seal(file: &FileEntry, key: &Key, offset: u64) -> Option<Seal> {
+    let file_name = file.is_cut().then(|| {
+        let name = key.as_str();
+        name.rsplit_once(".part").map_or(name, |(name, _)| name).to_owned()
+    });
+    Some(Seal { crc32: file.checksum?, tail: file.footer()?, length: file.length, offset, file: file_name })
+}
