@@ -3,4 +3,5 @@
 
 pub(crate) mod copy;
 pub(crate) mod fixture;
+pub(crate) mod forge;
 pub(crate) mod s3;
