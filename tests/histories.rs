@@ -212,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
-    #[ignore = "needs the closure"]
+
     fn whatever_happens_the_target_can_be_restored(history in history()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.expect("a runtime").block_on(live(&history))?;

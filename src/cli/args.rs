@@ -37,14 +37,15 @@ pub(super) struct Copying {
     /// Copy only the keys in this file: one a line, or a file that `--failures` wrote
     #[arg(long, value_name = "FILE")]
     pub(super) keys_from: Option<PathBuf>,
+    /// Replace the data of a repository under names that came back with other content at once, without giving readers time. Until the run ends, the target's snapshots that need the old content cannot be restored
+    #[arg(long)]
+    pub(super) overwrite_changed: bool,
     /// Delete at the target what the source does not have, after everything was copied. Only in plain mode; with filters, only what they let through
     #[arg(long)]
     pub(super) delete_extra: bool,
     /// The most objects that `--delete-extra` may delete; if there are more, it deletes none
     #[arg(long, value_name = "N", default_value_t = 1000, requires = "delete_extra")]
     pub(super) max_delete: u64,
-    #[command(flatten)]
-    pub(super) repository: RepositoryFlags,
     /// Objects or parts under way at once [default: `transfers` of the configuration, else 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) transfers: Option<u32>,
@@ -71,7 +72,7 @@ pub(super) struct RepositoryFlags {
     #[arg(long)]
     pub(super) prune: bool,
     /// How long readers are given before data is replaced or deleted that only an older root of the target names: `90s`, `10m`, `2h`
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) grace: Duration,
     /// Take nothing of the target for granted: read all metadata, list the target, and copy again what is missing or has another length
     #[arg(long)]
@@ -82,9 +83,6 @@ pub(super) struct RepositoryFlags {
     /// End with exit code 5 if the source changes at all while it is copied; otherwise only deleted snapshots matter
     #[arg(long)]
     pub(super) require_readonly: bool,
-    /// Replace data under names that came back with other content without waiting. Until the run ends, the target's snapshots that need the old content cannot be restored
-    #[arg(long)]
-    pub(super) overwrite_changed: bool,
 }
 
 impl RepositoryFlags {
@@ -98,7 +96,7 @@ impl RepositoryFlags {
             deep: self.deep,
             allow_damaged: self.allow_damaged,
             require_readonly: self.require_readonly,
-            overwrite_changed: self.overwrite_changed,
+            overwrite_changed: false,
         })
     }
 }
@@ -121,8 +119,11 @@ fn pick(text: &str, notes: &mut Vec<String>) -> Result<Pick> {
     }
 }
 
-/// Reads a duration such as `90s`, `10m`, `2h` or `1h30m`.
+/// Reads a duration such as `90s`, `10m`, `2h` or `1h30m`; a bare number counts seconds.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     read.ok_or_else(|| "write a time such as `90s`, `10m` or `2h`".to_owned())
 }
@@ -153,6 +154,7 @@ impl Copying {
     /// The options of a sync; notes are what the user should be told about how a flag was read.
     pub(super) fn options(
         &self,
+        repository: Option<&RepositoryFlags>,
         mut transfer: transfer::Options,
         replans: u32,
     ) -> Result<(ops::sync::Options, Vec<String>)> {
@@ -189,7 +191,8 @@ impl Copying {
             ModeWord::Repository => ops::sync::Mode::Repository,
             ModeWord::Plain => ops::sync::Mode::Plain,
         };
-        let repository = self.repository.options(&mut notes)?;
+        let mut repository = repository.map(|flags| flags.options(&mut notes)).transpose()?.unwrap_or_default();
+        repository.overwrite_changed = self.overwrite_changed;
         let keys = self.keys_from.as_deref().map(keys_from).transpose()?;
         Ok((ops::sync::Options { mode, rules, since: since.is_some(), keys, transfer, replans, repository }, notes))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
-use super::args::Copying;
+use super::args::{Copying, RepositoryFlags};
 use super::{Session, open};
 use crate::error::Result;
 use crate::ops::sync::Options;
@@ -22,10 +22,15 @@ pub(super) struct Ends {
 }
 
 /// Opens both ends and reads the flags. Nothing is sent yet.
-pub(super) async fn prepare(session: &Session, ends: &Ends, copying: &Copying) -> Result<(End, End, Options)> {
+pub(super) async fn prepare(
+    session: &Session,
+    ends: &Ends,
+    copying: &Copying,
+    repository: Option<&RepositoryFlags>,
+) -> Result<(End, End, Options)> {
     let (from, to) = (session.config.place(&ends.from)?, session.config.place(&ends.to)?);
     must_be_apart((&from.location, from.options.endpoint.as_deref()), (&to.location, to.options.endpoint.as_deref()))?;
-    let (options, notes) = copying.options(session.config.transfer(), session.config.replans())?;
+    let (options, notes) = copying.options(repository, session.config.transfer(), session.config.replans())?;
     for note in notes {
         session.output.note(&format!("note: {note}"));
     }

@@ -90,7 +90,7 @@ impl Args {
             from: self.from_cluster.as_deref().map(|name| client_options(session.config.cluster(name)?)).transpose()?,
         };
         let restoring = self.restoring.options(&self.repository, &self.snapshot)?;
-        let (from, to, sync) = prepare(session, &self.ends, &self.copying).await?;
+        let (from, to, sync) = prepare(session, &self.ends, &self.copying, None).await?;
         let options = Options { sync, registration, replace: self.registering.replace(), restore: restoring };
         let failures = self.failures.as_deref().map(FailuresFile::new).transpose()?;
         let begun = Instant::now();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq as _;
 
 use super::Session;
-use super::args::Copying;
+use super::args::{Copying, RepositoryFlags};
 use super::ends::{Ends, Requests, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output};
@@ -30,17 +30,24 @@ pub(super) struct Args {
     ends: Ends,
     #[command(flatten)]
     copying: Copying,
+    #[command(flatten)]
+    repository: RepositoryFlags,
 }
 
 impl Args {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
-        show(session, &self.ends, &self.copying).await
+        show(session, &self.ends, &self.copying, &self.repository).await
     }
 }
 
 /// Plans and shows the plan.
-pub(super) async fn show(session: &Session, ends: &Ends, copying: &Copying) -> Result<Outcome> {
-    let (from, to, options) = prepare(session, ends, copying).await?;
+pub(super) async fn show(
+    session: &Session,
+    ends: &Ends,
+    copying: &Copying,
+    repository: &RepositoryFlags,
+) -> Result<Outcome> {
+    let (from, to, options) = prepare(session, ends, copying, Some(repository)).await?;
     let begun = Instant::now();
     let report = run(&from, &to, &options, session.output.clone(), session.cancel.clone()).await?;
     session.output.end_progress();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::args::Copying;
+use super::args::{Copying, RepositoryFlags};
 use super::ends::{Ends, Requests, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output, elapsed};
@@ -39,14 +39,16 @@ pub(super) struct SyncArgs {
     /// Write what could not be copied to this file, one JSON object a line; `--keys-from` reads it
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
+    #[command(flatten)]
+    repository: RepositoryFlags,
 }
 
 impl SyncArgs {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
         if self.dry_run {
-            return plan::show(session, &self.ends, &self.copying).await;
+            return plan::show(session, &self.ends, &self.copying, &self.repository).await;
         }
-        let (from, to, options) = prepare(session, &self.ends, &self.copying).await?;
+        let (from, to, options) = prepare(session, &self.ends, &self.copying, Some(&self.repository)).await?;
         let failures = self.failures.as_deref().map(FailuresFile::new).transpose()?;
         let begun = Instant::now();
         let mut report = run(&from, &to, &options, session.output.clone(), session.cancel.clone()).await;

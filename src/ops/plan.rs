@@ -10,7 +10,7 @@ use super::sync::{LeftOut, Options, Prepared, RepositoryRound, Sync};
 use crate::error::Result;
 use crate::event::Reporter;
 use crate::store::Key;
-use crate::transfer::{CopyPlan, Pin as _, Spool, Step, Summary, Totals};
+use crate::transfer::{CopyPlan, Pin as _, Reason, Spool, Step, Summary, Totals};
 
 /// An entry of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +74,7 @@ pub async fn run(
         }
         Prepared::Repository(round) => {
             report.mode = "repository";
+            sync.unless_cancelled(round.pin.walk().begin()).await?;
             if !options.repository.overwrite_changed {
                 report.retires = sync.unless_cancelled(round.pin.needs_retire()).await?;
             }
@@ -86,9 +87,14 @@ pub async fn run(
     Ok(report)
 }
 
+/// Notes every decision, data before what comes later.
 async fn follow(sync: &Sync<'_>, plan: &mut CopyPlan, report: &mut PlanReport) -> Result<()> {
+    let mut later = Spool::default();
     while let Some(step) = sync.unless_cancelled(plan.next()).await? {
-        note(report, step)?;
+        note(report, &mut later, step)?;
+    }
+    for planned in later.into_entries() {
+        report.copy.push(planned?)?;
     }
     Ok(())
 }
@@ -119,20 +125,28 @@ fn publish(round: &RepositoryRound, plan: &CopyPlan, report: &mut PlanReport) ->
     Ok(())
 }
 
-fn note(report: &mut PlanReport, step: Step) -> Result<()> {
-    let planned = match step {
-        Step::Copy(transfer) => (transfer.key().clone(), transfer.bytes(), transfer.phase(), transfer.reason()),
-        Step::Later { key, bytes, phase, reason } => (key, bytes, phase, reason),
+fn note(report: &mut PlanReport, later: &mut Spool<PlannedCopy>, step: Step) -> Result<()> {
+    match step {
+        Step::Copy(transfer) => {
+            let planned = planned(transfer.key().clone(), transfer.bytes(), transfer.phase(), transfer.reason());
+            report.copied.add(planned.bytes);
+            report.copy.push(planned)
+        }
+        Step::Later { key, bytes, phase, reason } => {
+            report.copied.add(bytes);
+            later.push(planned(key, bytes, phase, reason))
+        }
         Step::Skip { bytes, reason, .. } => {
             report.summary.skip(bytes, reason);
-            return Ok(());
+            Ok(())
         }
         Step::Extra(meta) => {
             report.summary.extra.add(meta.size);
-            return report.extra.push(Sized { key: meta.key, bytes: meta.size });
+            report.extra.push(Sized { key: meta.key, bytes: meta.size })
         }
-    };
-    let (key, bytes, phase, reason) = planned;
-    report.copied.add(bytes);
-    report.copy.push(PlannedCopy { key, bytes, phase: phase.to_owned(), reason: reason.word().to_owned() })
+    }
+}
+
+fn planned(key: Key, bytes: u64, phase: &str, reason: Reason) -> PlannedCopy {
+    PlannedCopy { key, bytes, phase: phase.to_owned(), reason: reason.word().to_owned() }
 }

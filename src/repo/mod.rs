@@ -114,7 +114,9 @@ pub async fn pin(
     let name = "incompatible-snapshots";
     let mut incompatible = None;
     let base = Base::at_root(source.clone());
+    let unchanged = target.root.as_ref().is_some_and(|there| there.bytes == repository.root.bytes);
     if repository.may_have_incompatible()
+        && !unchanged
         && let Some(bytes) = base.read_if_there(name, self::pin::LARGEST_ROOT).await?
     {
         incompatible = Some((bytes, walk.target.read_if_there(name, self::pin::LARGEST_ROOT).await?));

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{TryStreamExt as _, stream};
+use tokio::sync::OnceCell;
 
 use super::base::{Base, LARGEST_BLOB};
 use super::container::{Containers, PathType, ShardPaths};
@@ -37,7 +39,7 @@ pub struct Reader {
     /// The root.
     pub root: Arc<RootIndex>,
     /// The files in `snapshot_shard_paths/`, by the index's id; only where a shard lies elsewhere than below `indices/`.
-    paths: Arc<BTreeMap<String, Read<ShardPaths>>>,
+    paths: Arc<OnceCell<BTreeMap<String, Read<ShardPaths>>>>,
 }
 
 /// A shard of an index in a repository.
@@ -73,23 +75,42 @@ impl Reader {
     /// A reader for the repository at `base` as `root` lists it. Where shards lie elsewhere, one listing and one read for each index
     /// tell where.
     pub async fn new(base: Base, root: Arc<RootIndex>) -> Result<Self> {
-        let mut elsewhere = false;
+        let reader = Self::of_root(base, root)?;
+        reader.find_shards().await?;
+        Ok(reader)
+    }
+
+    /// A reader that has not read more than the root yet: for shards that lie elsewhere it needs [`find_shards`](Self::find_shards).
+    pub fn of_root(base: Base, root: Arc<RootIndex>) -> Result<Self> {
         for index in root.indices.values() {
-            elsewhere |= index.path_type()? != PathType::Fixed;
+            index.path_type()?;
         }
-        let mut paths = BTreeMap::new();
+        Ok(Self { base, root, paths: Arc::default() })
+    }
+
+    /// Reads where shards lie that are not below `indices/`, if there are such; once.
+    pub async fn find_shards(&self) -> Result<()> {
+        let elsewhere =
+            self.root.indices.values().any(|index| index.path_type().is_ok_and(|kind| kind != PathType::Fixed));
         if elsewhere {
-            let prefix = base.key("snapshot_shard_paths/");
-            let mut pages = base.store.list(ListOptions { prefix: prefix.as_str().to_owned(), after: None });
-            while let Some(page) = futures::TryStreamExt::try_next(&mut pages).await? {
-                for meta in page {
-                    let bytes = base.read_key(&meta.key, LARGEST_BLOB).await?;
-                    let says = ShardPaths::parse(meta.key.as_str(), &bytes)?;
-                    paths.insert(says.index_id.clone(), Read { key: meta.key, bytes, says });
-                }
-            }
+            self.paths.get_or_try_init(|| self.read_paths()).await?;
         }
-        Ok(Self { base, root, paths: Arc::new(paths) })
+        Ok(())
+    }
+
+    async fn read_paths(&self) -> Result<BTreeMap<String, Read<ShardPaths>>> {
+        let prefix = self.base.key("snapshot_shard_paths/");
+        let pages = self.base.store.list(ListOptions { prefix: prefix.as_str().to_owned(), after: None });
+        let reads = pages
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+            .try_flatten()
+            .map_ok(|meta| async move {
+                let bytes = self.base.read_key(&meta.key, LARGEST_BLOB).await?;
+                let says = ShardPaths::parse(meta.key.as_str(), &bytes)?;
+                Ok((says.index_id.clone(), Read { key: meta.key, bytes, says }))
+            })
+            .try_buffer_unordered(16);
+        reads.try_collect().await
     }
 
     /// Whether any shard lies outside the base path.
@@ -100,14 +121,14 @@ impl Reader {
 
     /// Where the shards of an index lie.
     pub fn containers(&self, index: &IndexEntry) -> Result<Containers> {
-        Containers::new(index.path_type()?, &index.id, self.paths.get(index.id.as_str()).map(|read| &read.says))
+        Containers::new(index.path_type()?, &index.id, self.paths(index).map(|read| &read.says))
     }
 
     /// The file that says where the shards of an index lie, if there is one:
     /// `snapshot_shard_paths/snapshot_path_<id>.<name>.<shards>.<type>.<hash>`.
     #[must_use]
     pub fn paths(&self, index: &IndexEntry) -> Option<&Read<ShardPaths>> {
-        self.paths.get(index.id.as_str())
+        self.paths.get()?.get(index.id.as_str())
     }
 
     /// The same file for a copy at another base path.
@@ -117,14 +138,13 @@ impl Reader {
             return Ok(Some((read.key.clone(), read.bytes.clone())));
         }
         let containers = self.containers(index)?;
-        let corrupt =
-            || Error::new(ErrorKind::Corrupt, format!("read {:?}", read.key)).because("it is no list of paths");
-        let mut document: serde_json::Value = serde_json::from_slice(&read.bytes).map_err(|_| corrupt())?;
-        let paths = document.get_mut("paths").and_then(serde_json::Value::as_array_mut).ok_or_else(corrupt)?;
-        for (number, path) in (0..).zip(paths) {
-            *path = containers.of(&base.path, number).into();
+        // As it was written, but for the paths.
+        let mut text = String::from_utf8_lossy(&read.bytes).into_owned();
+        for (number, path) in (0..).zip(&read.says.paths) {
+            let json = |path: &str| serde_json::Value::from(path).to_string();
+            text = text.replace(&json(path), &json(&containers.of(&base.path, number)));
         }
-        Ok(Some((read.key.clone(), document.to_string().into())))
+        Ok(Some((read.key.clone(), text.into())))
     }
 
     /// The shards of an index, `count` of them; how many there are is in the root from 7.6 on, else in the index's metadata.

@@ -81,7 +81,7 @@ impl Default for RepositoryOptions {
         Self {
             selection: Selection::default(),
             prune: false,
-            grace: Duration::from_mins(10),
+            grace: Duration::from_mins(1),
             deep: false,
             allow_damaged: false,
             require_readonly: false,

@@ -127,9 +127,9 @@ impl Sync<'_> {
         let to = if beside { self.to.base_from_bucket().await? } else { Base::at_root(self.to.store.clone()) };
         let patient = |base: &Base| Base { store: self.patient(&base.store), path: base.path.clone() };
         let (source, target) = (patient(&from), patient(&to));
-        let reader = Reader::new(source, repository.index.clone()).await?;
+        let reader = Reader::of_root(source, repository.index.clone())?;
         let shows = repo::look_at(&target).await?;
-        let there = self.there(&target, &shows, repository).await?;
+        let there = Self::there(&target, &shows, repository)?;
         let desired = self.desired(&reader, there.as_ref(), &options.selection, learnt).await?;
         let first = shows.root.is_none();
         let look = match (options.deep, learnt.leftovers) {
@@ -147,10 +147,10 @@ impl Sync<'_> {
     }
 
     /// A reader of what the target shows; none if it shows nothing that can be read.
-    async fn there(&self, target: &Base, shows: &Target, repository: &Repository) -> Result<Option<Reader>> {
+    fn there(target: &Base, shows: &Target, repository: &Repository) -> Result<Option<Reader>> {
         let Some(root) = &shows.root else { return Ok(None) };
         match root.parse() {
-            Ok(index) => Reader::new(target.clone(), Arc::new(index)).await.map(Some),
+            Ok(index) => Reader::of_root(target.clone(), Arc::new(index)).map(Some),
             Err(error) if root.generation > repository.root.generation => {
                 Err(Error::new(ErrorKind::Diverged, "copy over the target")
                     .because(format!("its newest root `index-{}` cannot be read, and is newer than the source's: {error}", root.generation))

@@ -50,10 +50,15 @@ impl Sync<'_> {
         if !self.options.repository.deep && round.pin.is_there()? {
             report.rounds = 1;
             report.root = Some(RootState::Unchanged);
-            report.generation = round.pin.publications()?.generation;
+            let published = round.pin.publications()?;
+            for one in published.publications {
+                report.summary.skip(one.bytes.len() as u64, "same-content");
+            }
+            report.generation = published.generation;
             report.snapshots = Some(round.pin.walk().named());
             return self.prune(report).await;
         }
+        round.pin.walk().begin().await?;
         let target = round.pin.walk().target().clone();
         let (lease, leftovers) = Lease::take(&target).await?;
         let cancel = self.cancel.child_token();
@@ -134,7 +139,9 @@ impl Sync<'_> {
     async fn pin_again(&self, learnt: &Learnt) -> Result<RepositoryRound> {
         let from = self.patient(&self.from.store);
         let repository = repo::detect(&from).await?.ok_or_else(|| RepositoryRound::missing(self.from))?;
-        self.repository_round(&repository, learnt).await.map_err(|error| self.place(error))
+        let round = self.repository_round(&repository, learnt).await.map_err(|error| self.place(error))?;
+        round.pin.walk().begin().await?;
+        Ok(round)
     }
 
     /// Publishes a root without the snapshots that the source has no more, if data under their names is to be replaced, and gives readers

@@ -51,6 +51,11 @@ impl Found {
         self.inner().excluded.clone()
     }
 
+    /// Forgets everything: what was found out before a walk begins does not count for it.
+    pub(super) fn forget(&self) {
+        *self.inner() = Inner::default();
+    }
+
     pub(super) fn exclude(&self, uuid: &Name, name: &Name, error: &Error) {
         let missing = error.kind() == crate::error::ErrorKind::NotFound;
         let exclusion = Exclusion { name: name.clone(), reason: error.to_string(), missing };

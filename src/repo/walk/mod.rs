@@ -105,6 +105,15 @@ impl Walk {
         self
     }
 
+    /// Reads what the walk needs to find shards.
+    pub async fn begin(&self) -> Result<()> {
+        self.source.find_shards().await?;
+        match &self.there {
+            Some(there) => there.find_shards().await,
+            None => Ok(()),
+        }
+    }
+
     /// What it found out.
     #[must_use]
     pub fn found(&self) -> &Found {
@@ -143,6 +152,12 @@ impl Walk {
 
     /// Whether data under a name that came back would replace what one of these snapshots at the target needs.
     pub(super) async fn overwrites(self: Arc<Self>, vanished: BTreeSet<Name>) -> Result<bool> {
+        let overwrites = self.clone().any_overwrites(vanished).await;
+        self.found.forget();
+        overwrites
+    }
+
+    async fn any_overwrites(self: Arc<Self>, vanished: BTreeSet<Name>) -> Result<bool> {
         let concerned = |index: &IndexEntry| {
             self.index_there(index).is_some_and(|there| there.snapshots.iter().any(|uuid| vanished.contains(uuid)))
         };
