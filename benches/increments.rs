@@ -155,7 +155,8 @@ async fn copy(source: &Synthetic, target: &Target, bench: &Bench) -> Result<(), 
     let from = end("source", Arc::new(source.clone()), &bench.from)?;
     let to = end("target", Arc::new(target.clone()), &bench.to)?;
     let options = Options { replans: 3, ..Options::default() };
-    let report = run(&from, &to, &options, Arc::new(Silent), CancellationToken::new()).await;
+    // The future of a whole sync is large.
+    let report = Box::pin(run(&from, &to, &options, Arc::new(Silent), CancellationToken::new())).await;
     match report.error {
         Some(error) => Err(error.into()),
         None if report.summary.failed.objects > 0 => Err("some objects were not copied".into()),
