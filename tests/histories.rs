@@ -90,8 +90,12 @@ fn listed(store: &MemoryStore) -> BTreeSet<String> {
     snapshots.map(|snapshot| snapshot["uuid"].as_str().expect("an id").to_owned()).collect()
 }
 
-fn is_done(report: &Report) -> bool {
-    report.error.is_none() && report.summary.failed.objects == 0
+/// What went wrong in a run; nothing if it carried everything out.
+fn fault(mut report: Report) -> Option<String> {
+    let failures = std::mem::take(&mut report.summary.failures).into_entries();
+    let failed = failures.map(|failure| format!("{:?}", failure.expect("readable")));
+    let all: Vec<String> = report.error.map(|error| format!("{error:?}")).into_iter().chain(failed).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// A target that takes so many writes and no more, and whether it refused one.
@@ -118,7 +122,7 @@ async fn live(history: &History) -> Result<(), TestCaseError> {
     for (number, action) in history.before.iter().enumerate() {
         if number == history.copied_after && newest_root(&store.contents()).is_some() {
             let first = sync(Arc::new(filled(&store.contents())), Arc::new(target.clone()), &quick()).await;
-            prop_assert!(is_done(&first), "the first copy: {:?}", first.error);
+            prop_assert_eq!(fault(first), None, "the first copy");
         }
         forge.run(action, &store);
     }
@@ -135,7 +139,7 @@ async fn live(history: &History) -> Result<(), TestCaseError> {
         prop_assert!(judged.is_ok(), "stopped after {} writes: {:?}", stop, judged);
         while source.advance() {}
         let last = sync(Arc::new(source.store.clone()), Arc::new(target.clone()), &quick()).await;
-        prop_assert!(is_done(&last), "the run after a stop after {} writes: {:?}", stop, last.error);
+        prop_assert_eq!(fault(last), None, "the run after a stop after {} writes", stop);
         prop_assert_eq!(complete(&target.contents()), complete(&source.store.contents()), "after {} writes", stop);
         prop_assert_eq!(listed(&target), listed(&source.store), "after {} writes", stop);
         if !refused.load(Ordering::SeqCst) {
