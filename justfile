@@ -10,13 +10,17 @@ ci:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
     cargo test
 
-# Real Elasticsearch, S3 servers of five makers, and the migration story (tests/engines/).
+# Real Elasticsearch and OpenSearch, S3 servers of five makers, and the migration story (tests/engines/).
 engines:
     tests/engines/stage.sh
 
 # The S3 servers alone: what each can hold, and copies between them.
 servers *args:
     cargo test --features engine-tests --test servers -- --test-threads=2 {{args}}
+
+# Copies of real repositories, restored by the engines that wrote them; for how long one writes meanwhile: SNAPFERRY_LIVE_SECONDS.
+restores *args:
+    tests/engines/offline.sh cargo test --features engine-tests --test restores -- --nocapture --test-threads=1 {{args}}
 
 # Objects of 5 GiB and 1 TiB through the program: about half an hour.
 large:

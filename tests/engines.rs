@@ -4,20 +4,24 @@
 //! `cargo test --features engine-tests --test engines`; `tests/engines/stage.sh` fetches the engines first and runs this where
 //! the network ends at loopback.
 #![cfg(feature = "engine-tests")]
-#![expect(clippy::print_stderr, reason = "a seed that nobody sees cannot be used again")]
+#![expect(clippy::print_stderr, reason = "how many kills fell inside a run says what was proved")]
 
+#[path = "support/seed.rs"]
+#[expect(dead_code, reason = "each test binary uses some of it")]
+mod seed;
 #[path = "support/engines.rs"]
+#[expect(dead_code, reason = "each test binary uses some of it")]
 mod support;
 
 use std::fs;
-use std::hash::{BuildHasher, Hasher};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use seed::Moments;
 use serde_json::json;
 use support::{Elastic, MinIo, Objects, Place, Snapferry, new_or_other, unpack};
 
@@ -269,32 +273,6 @@ fn an_open_index_stops_a_restore_or_is_skipped_and_is_never_touched() {
     assert!(b.count("logs-2026.11.02") > 1);
 }
 
-/// Sebastiano Vigna's splitmix64: enough to spread moments, and a seed of one number.
-struct Moments(u64);
-
-impl Moments {
-    fn new() -> Self {
-        let seed = std::env::var("SNAPFERRY_SEED").map_or_else(
-            |_| std::hash::RandomState::new().build_hasher().finish(),
-            |seed| seed.parse().expect("SNAPFERRY_SEED is a number"),
-        );
-        eprintln!("seed: SNAPFERRY_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn within(&mut self, whole: Duration) -> Duration {
-        whole.mul_f64((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
-    }
-}
-
 /// A repository of the fixtures, unpacked.
 struct Source {
     name: String,
@@ -353,7 +331,7 @@ impl Source {
 /// `target` gives the n-th target: as snapferry is told, and as an outsider sees it.
 fn kill_and_complete<'a>(snapferry: &Snapferry, target: impl Fn(usize) -> (String, Place<'a>)) {
     let (sources, mut moments) = (sources(), Moments::new());
-    let first = usize::try_from(moments.next() % 1000).expect("a small number");
+    let first = moments.below(1000);
     let (mut kills, mut landed, mut targets) = (0, 0, 0);
     while kills < 25 {
         let source = &sources[(first + targets) % sources.len()];

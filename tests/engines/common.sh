@@ -58,6 +58,31 @@ answers() {
   done
 }
 
+# node_answers RUN NAME SECONDS: waits for a node of Elasticsearch or OpenSearch that was launched in RUN, and prints its URL. Ports are
+# the node's own choice, so that no two can want the same one; its log tells which it took.
+node_answers() {
+  local run=$1 end=$((SECONDS + $3)) here pid url why=
+  here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  pid=$(cat "$run/pid")
+  until url=$(sed -n 's#.*HttpServerTransport.*publish_address {\([0-9.:]*\)}.*#http://\1#p' "$run/output" | head -1) && [ -n "$url" ]; do
+    if ! kill -0 "$pid" 2>/dev/null; then why="ended"; break; fi
+    if [ "$SECONDS" -ge "$end" ]; then why="opened no port"; break; fi
+    sleep 0.2
+  done
+  [ -n "$why" ] || answers "$url/_cluster/health?wait_for_status=yellow&timeout=2s" "$pid" $((end - SECONDS)) || why="gave no answer"
+  if [ -n "$why" ]; then
+    tail -20 "$run/output" >&2
+    "$here/stop.sh" "$run"
+    die "$2 $why in $run"
+  fi
+  printf '%s\n' "$url"
+}
+
+# without_vectors JAVA OPTIONS: takes a module that this Java lacks out of a file of options: the small runtime has none to spare.
+without_vectors() {
+  "$1" --list-modules | grep -q '^jdk.incubator.vector' || sed -i '/jdk.incubator.vector/d' "$2"
+}
+
 # new_run FOLDER: makes the folder for a server's files, owned by whom it runs as, and prints its full path.
 new_run() {
   [ ! -e "$1" ] || die "$1 exists; a server starts in a folder of its own"

