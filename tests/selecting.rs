@@ -104,8 +104,9 @@ async fn every_single_snapshot_can_be_selected_and_extended_to_all() {
             selected.insert(snapshot.clone());
             assert_eq!(names(&target.contents()), selected, "{name}: what was there stays");
             judge(&target, &format!("{name} with {snapshot}"));
-            let again = copy(&source, &target, &selecting(&[snapshot], &[])).await;
+            let (counted, again) = counted(&source.contents(), &target.contents(), &selecting(&[snapshot], &[])).await;
             assert_eq!(again.root, Some(RootState::Unchanged), "{name} {snapshot}");
+            assert!(counted.values().sum::<u64>() <= 6, "{name} {snapshot}: {counted:?}");
         }
         let report = copy(&source, &target, &quick()).await;
         must_be_done(&report, name);
@@ -213,6 +214,24 @@ async fn requests(
     from: &BTreeMap<Key, Bytes>,
     to: &BTreeMap<Key, Bytes>,
 ) -> (BTreeMap<&'static str, u64>, MemoryStore) {
+    let (requests, _, target) = run_counted(from, to, &quick()).await;
+    (requests, target)
+}
+
+async fn counted(
+    from: &BTreeMap<Key, Bytes>,
+    to: &BTreeMap<Key, Bytes>,
+    options: &Options,
+) -> (BTreeMap<&'static str, u64>, Report) {
+    let (requests, report, _) = run_counted(from, to, options).await;
+    (requests, report)
+}
+
+async fn run_counted(
+    from: &BTreeMap<Key, Bytes>,
+    to: &BTreeMap<Key, Bytes>,
+    options: &Options,
+) -> (BTreeMap<&'static str, u64>, Report, MemoryStore) {
     let meter = Arc::new(Meter::default());
     let filled = |contents: &BTreeMap<Key, Bytes>| {
         let store = MemoryStore::new(meter.clone());
@@ -222,8 +241,9 @@ async fn requests(
         store
     };
     let (source, target) = (filled(from), filled(to));
-    must_be_done(&copy(&source, &target, &quick()).await, "counted");
-    (meter.totals().into_iter().filter(|(_, count)| *count > 0).collect(), target)
+    let report = copy(&source, &target, options).await;
+    must_be_done(&report, "counted");
+    (meter.totals().into_iter().filter(|(_, count)| *count > 0).collect(), report, target)
 }
 
 #[tokio::test]

@@ -221,7 +221,9 @@ fn proof(integrity: &Integrity) -> Option<String> {
         proofs.iter().map(|(proof, objects)| format!("{proof} {objects}")).collect::<Vec<_>>().join(", ")
     };
     let (source, target) = (side(&integrity.source), side(&integrity.target));
-    (!source.is_empty()).then(|| format!("checked with the source by {source}; with the target by {target}"))
+    let content = integrity.content.get("lucene").map(|objects| format!("; with Lucene's own checksums {objects}"));
+    let content = content.unwrap_or_default();
+    (!source.is_empty()).then(|| format!("checked with the source by {source}; with the target by {target}{content}"))
 }
 
 /// Writes all failures to the file, and gives the first ones for the document.

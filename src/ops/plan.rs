@@ -74,7 +74,7 @@ pub async fn run(
         }
         Prepared::Repository(round) => {
             report.mode = "repository";
-            sync.unless_cancelled(round.pin.walk().begin()).await?;
+            sync.unless_cancelled(round.pin.begin()).await?;
             if !options.repository.overwrite_changed {
                 report.retires = sync.unless_cancelled(round.pin.needs_retire()).await?;
             }

@@ -42,6 +42,8 @@ pub use self::shard::{FileEntry, Part, ShardIndex, ShardIndexEntry, ShardSnapsho
 pub use self::snapshot::{FeatureState, IndexDetails, ShardFailure, SnapshotInfo};
 pub use self::walk::{Damage, Exclusion, Found, Look, Walk};
 use crate::error::{Error, ErrorKind, Result};
+use tokio::sync::OnceCell;
+
 use crate::store::ObjectStore;
 
 /// A snapshot repository as seen at one root.
@@ -100,7 +102,7 @@ pub async fn look_at(base: &Base) -> Result<Target> {
 ///
 /// Refused is a target that somebody else wrote to, or that is another repository ([`ErrorKind::Diverged`]). `identity` is the id that
 /// a part of the repository gets.
-pub async fn pin(
+pub fn pin(
     repository: &Repository,
     source: Arc<dyn ObjectStore>,
     target: Target,
@@ -111,34 +113,17 @@ pub async fn pin(
         let record = target.record.as_deref().and_then(Record::parse);
         check_target(repository, root, &there.root, record.as_ref())?;
     }
-    let name = "incompatible-snapshots";
-    let mut incompatible = None;
-    let base = Base::at_root(source.clone());
-    let unchanged = target.root.as_ref().is_some_and(|there| there.bytes == repository.root.bytes);
-    if repository.may_have_incompatible()
-        && !unchanged
-        && let Some(bytes) = base.read_if_there(name, self::pin::LARGEST_ROOT).await?
-    {
-        incompatible = Some((bytes, walk.target.read_if_there(name, self::pin::LARGEST_ROOT).await?));
-    }
     let latest = repository.latest || target.latest.is_some();
     Ok(RootPin {
         source,
         root: repository.root.clone(),
         target,
         walk: Arc::new(walk),
-        incompatible,
+        incompatible: OnceCell::new(),
         latest,
         strict: false,
         identity,
     })
-}
-
-impl Repository {
-    /// Only Elasticsearch 5.5 to 6.x write `incompatible-snapshots`. Saves newer ones a request.
-    fn may_have_incompatible(&self) -> bool {
-        self.index.family() == Family::F1
-    }
 }
 
 fn check_target(repository: &Repository, there: &PinnedRoot, index: &RootIndex, record: Option<&Record>) -> Result<()> {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 use super::base::Base;
 use super::data::{Family, RootIndex};
@@ -109,7 +110,7 @@ pub struct RootPin {
     pub(super) target: Target,
     pub(super) walk: Arc<Walk>,
     /// What `incompatible-snapshots` says at the source and at the target; only Elasticsearch 5.5 to 6.x write it.
-    pub(super) incompatible: Option<(Bytes, Option<Bytes>)>,
+    pub(super) incompatible: OnceCell<Option<(Bytes, Option<Bytes>)>>,
     /// Whether readers that cannot list are to find the copy too.
     pub(super) latest: bool,
     /// Whether any change of the source counts, and not only that of what is copied.
@@ -136,6 +137,24 @@ impl RootPin {
         Self { strict, ..self }
     }
 
+    /// Reads what only a run with work to do needs.
+    pub async fn begin(&self) -> Result<()> {
+        self.incompatible.get_or_try_init(|| self.read_incompatible()).await?;
+        self.walk.begin().await
+    }
+
+    /// Only Elasticsearch 5.5 to 6.x write it. Saves newer ones a request.
+    async fn read_incompatible(&self) -> Result<Option<(Bytes, Option<Bytes>)>> {
+        const NAME: &str = "incompatible-snapshots";
+        if self.walk.root().family() != Family::F1 {
+            return Ok(None);
+        }
+        let Some(bytes) = Base::at_root(self.source.clone()).read_if_there(NAME, LARGEST_ROOT).await? else {
+            return Ok(None);
+        };
+        Ok(Some((bytes, self.walk.target.read_if_there(NAME, LARGEST_ROOT).await?)))
+    }
+
     /// Everything the copy needs.
     #[must_use]
     pub fn walk(&self) -> &Arc<Walk> {
@@ -144,6 +163,9 @@ impl RootPin {
 
     /// Whether nothing is left to do: the target's root, and what readers without listings are told, are as they shall be.
     pub fn is_there(&self) -> Result<bool> {
+        if !self.walk.is_settled() {
+            return Ok(false);
+        }
         let published = self.published()?;
         Ok(published.publications.iter().all(|one| one.there.as_ref() == Some(&one.bytes)))
     }
@@ -217,7 +239,7 @@ impl RootPin {
         let base = &self.walk.target;
         let mut publications = Vec::new();
         // Before the root: a reader of the old root loses nothing by it, and a reader of the new one finds it.
-        if let Some((bytes, there)) = &self.incompatible {
+        if let Some(Some((bytes, there))) = self.incompatible.get() {
             let key = base.key("incompatible-snapshots");
             publications.push(Publication { key, bytes: bytes.clone(), there: there.clone(), create: false });
         }
@@ -293,8 +315,7 @@ impl Pin for RootPin {
         let Some(now) = now else { return Ok(Held::Moved { now: generation.number() }) };
         let root = now.parse()?;
         let listed: BTreeSet<&Name> = root.snapshots.iter().map(|snapshot| &snapshot.uuid).collect();
-        let desired = self.walk.desired.snapshots(self.walk.root());
-        let held = desired.keys().all(|uuid| listed.contains(uuid));
+        let held = self.walk.desired.uuids(self.walk.root()).iter().all(|uuid| listed.contains(uuid));
         Ok(if held { Held::Yes } else { Held::Moved { now: now.generation.number() } })
     }
 }

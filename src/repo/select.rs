@@ -166,17 +166,31 @@ impl Desired {
         index.snapshots.iter().filter(move |uuid| self.has(name, index, uuid))
     }
 
+    /// The snapshots that the target shall name.
+    #[must_use]
+    pub fn uuids(&self, root: &RootIndex) -> BTreeSet<Name> {
+        let mut uuids = self.whole(root);
+        for (name, index) in &root.indices {
+            uuids.extend(self.of(name, index).cloned());
+        }
+        uuids
+    }
+
+    /// The snapshots that are selected as a whole: one without indices is one too.
+    fn whole(&self, root: &RootIndex) -> BTreeSet<Name> {
+        if !self.indices.is_empty() {
+            return BTreeSet::new();
+        }
+        let selected = |uuid: &Name| self.selected.as_ref().is_none_or(|selected| selected.contains(uuid));
+        let uuids = root.snapshots.iter().map(|snapshot| &snapshot.uuid);
+        uuids.filter(|uuid| selected(uuid) && !self.excluded.contains(*uuid)).cloned().collect()
+    }
+
     /// The snapshots that the target shall name, each with the ids of those of its indices that it shall name.
     #[must_use]
     pub fn snapshots(&self, root: &RootIndex) -> BTreeMap<Name, BTreeSet<Name>> {
-        let mut snapshots: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
-        for snapshot in &root.snapshots {
-            // A snapshot without indices is one too, if it was not selected by them.
-            let named = self.selected.as_ref().is_none_or(|selected| selected.contains(&snapshot.uuid));
-            if named && self.indices.is_empty() && !self.excluded.contains(&snapshot.uuid) {
-                snapshots.insert(snapshot.uuid.clone(), BTreeSet::new());
-            }
-        }
+        let mut snapshots: BTreeMap<Name, BTreeSet<Name>> =
+            self.whole(root).into_iter().map(|uuid| (uuid, BTreeSet::new())).collect();
         for (name, index) in &root.indices {
             for uuid in self.of(name, index) {
                 snapshots.entry(uuid.clone()).or_default().insert(index.id.clone());

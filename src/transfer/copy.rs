@@ -39,6 +39,8 @@ pub struct Receipt {
     pub source: Proof,
     /// What the target's statements prove.
     pub target: Proof,
+    /// Whether the content was held against the checksum that it carries itself.
+    pub sealed: bool,
 }
 
 /// How a transfer ended well.
@@ -83,7 +85,13 @@ async fn held(engine: &Engine, key: &Key, content: &Bytes) -> Result<Receipt> {
         match prove(key, &sums, &[], &put.checksums) {
             Ok((source, target)) => {
                 engine.reporter.report(&Event::Moved { bytes: content.len() as u64 });
-                Ok(Receipt { bytes: content.len() as u64, checksum: sums.first().copied(), source, target })
+                Ok(Receipt {
+                    bytes: content.len() as u64,
+                    checksum: sums.first().copied(),
+                    source,
+                    target,
+                    sealed: false,
+                })
             }
             Err(error) => {
                 drop(engine.to.delete(key).await);
@@ -157,7 +165,8 @@ async fn whole(engine: &Engine, item: &Item) -> Result<Receipt> {
         match prove(key, &sums, &stated, &put.checksums) {
             Ok((from, to)) => {
                 sealed(engine, item, pipe.piece())?;
-                Ok(Receipt { bytes: source.size, checksum: sums.first().copied(), source: from, target: to })
+                let (checksum, sealed) = (sums.first().copied(), item.seal.is_some());
+                Ok(Receipt { bytes: source.size, checksum, source: from, target: to, sealed })
             }
             Err(error) => {
                 // What is there now is known to be bad, and the next run would take it for good: it must not stay.
@@ -277,8 +286,13 @@ impl Job<'_> {
         let list: Vec<Part> = done.into_iter().map(|arrived| arrived.part).collect();
         // The weakest proof of a part is what the parts prove.
         let put = retry(&engine.options.retry, engine.reporter.as_ref(), || self.upload.complete(list.clone())).await?;
-        let receipt =
-            |source, target| Receipt { bytes: self.item.source.size, checksum: sums.first().copied(), source, target };
+        let receipt = |source, target| Receipt {
+            bytes: self.item.source.size,
+            checksum: sums.first().copied(),
+            source,
+            target,
+            sealed: self.item.seal.is_some(),
+        };
         Ok(match prove(key, &sums, &self.head.checksums, &put.checksums) {
             Ok((source, Proof::Length)) => {
                 let by_parts = list.iter().map(|part| {

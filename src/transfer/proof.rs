@@ -47,9 +47,16 @@ pub struct Integrity {
     pub source: BTreeMap<&'static str, u64>,
     /// What the target states of what it keeps.
     pub target: BTreeMap<&'static str, u64>,
+    /// What the contents say of themselves: how many were held against their own checksum while they passed.
+    pub content: BTreeMap<&'static str, u64>,
 }
 
 impl Integrity {
+    /// Notes an object that carries its own checksum and was right.
+    pub fn add_sealed(&mut self) {
+        *self.content.entry("lucene").or_default() += 1;
+    }
+
     /// Notes one object.
     pub fn add(&mut self, source: Proof, target: Proof) {
         *self.source.entry(source.word()).or_default() += 1;

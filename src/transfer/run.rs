@@ -289,6 +289,9 @@ impl<P: Phase> Run<P> {
             Ok(Outcome::Copied(receipt)) => {
                 self.failures_in_a_row = 0;
                 summary.integrity.add(receipt.source, receipt.target);
+                if receipt.sealed {
+                    summary.integrity.add_sealed();
+                }
                 copied(&self.engine, &key, receipt.bytes, summary);
                 return Ok(());
             }

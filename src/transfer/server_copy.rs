@@ -40,7 +40,7 @@ pub(super) async fn perform(engine: &Engine, copying: &Copying, item: &Item) -> 
     }
     engine.reporter.report(&Event::Moved { bytes: source.size });
     let (from, to) = proven?;
-    Ok(Receipt { bytes: source.size, checksum: None, source: from, target: to })
+    Ok(Receipt { bytes: source.size, checksum: None, source: from, target: to, sealed: false })
 }
 
 async fn in_parts(engine: &Engine, from: Origin<'_>, key: &Key) -> Result<Option<Head>> {

@@ -141,7 +141,7 @@ impl Sync<'_> {
         let walk =
             Walk::new(reader, there, target, desired, look).with_damaged(learnt.damaged.clone(), options.allow_damaged);
         let identity = self.identity(&repository.index);
-        let pin = repo::pin(repository, self.patient(&self.from.store), shows, walk, identity).await?;
+        let pin = repo::pin(repository, self.patient(&self.from.store), shows, walk, identity)?;
         tracing::debug!(generation = %repository.root.generation, fingerprint = %repository.root.fingerprint(), ?look, "pinned");
         Ok(RepositoryRound { pin: Arc::new(pin.strict(options.require_readonly)), ends: [from, to], first })
     }

@@ -58,7 +58,7 @@ impl Sync<'_> {
             report.snapshots = Some(round.pin.walk().named());
             return self.prune(report).await;
         }
-        round.pin.walk().begin().await?;
+        round.pin.begin().await?;
         let target = round.pin.walk().target().clone();
         let (lease, leftovers) = Lease::take(&target).await?;
         let cancel = self.cancel.child_token();
@@ -140,7 +140,7 @@ impl Sync<'_> {
         let from = self.patient(&self.from.store);
         let repository = repo::detect(&from).await?.ok_or_else(|| RepositoryRound::missing(self.from))?;
         let round = self.repository_round(&repository, learnt).await.map_err(|error| self.place(error))?;
-        round.pin.walk().begin().await?;
+        round.pin.begin().await?;
         Ok(round)
     }
 
@@ -302,8 +302,7 @@ impl Sync<'_> {
             return Ok(());
         }
         for failure in rounds.damage {
-            let error = Error::new(ErrorKind::Damaged, "copy it").because(failure.message.clone());
-            self.reporter.report(&Event::Failed { key: failure.key.as_str(), error: &error });
+            tracing::debug!(key = %failure.key, "damaged at the source");
             if self.options.repository.allow_damaged {
                 continue;
             }

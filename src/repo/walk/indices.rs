@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 
-use super::{AT_ONCE, Look, Walk};
+use super::{Look, READS, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repo::IndexMeta;
 use crate::repo::container::PathType;
@@ -75,7 +75,7 @@ impl Walk {
     }
 
     /// Whether the lists of files of an index's shards are others than those at the target.
-    fn lists_changed(&self, name: &str, index: &IndexEntry) -> bool {
+    pub(super) fn lists_changed(&self, name: &str, index: &IndexEntry) -> bool {
         let Some(there) = self.index_there(index) else { return false };
         let whole = self.desired.of(name, index).count() == index.snapshots.len();
         let fewer =
@@ -84,7 +84,7 @@ impl Walk {
     }
 
     /// An index that stays as it is at the target keeps its lists of files there.
-    fn keep_generations(&self, index: &IndexEntry) {
+    pub(super) fn keep_generations(&self, index: &IndexEntry) {
         let Some(there) = self.index_there(index) else { return };
         let lists = index.shard_generations.as_ref().map_or(0, Vec::len);
         for number in 0..u32::try_from(lists).unwrap_or(u32::MAX) {
@@ -123,7 +123,7 @@ impl Walk {
                 (users, blob, self.source.index_meta(key, name).await)
             })
             .collect();
-        let reads: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+        let reads: Vec<_> = stream::iter(reads).buffered(READS).collect().await;
         let mut counts = BTreeMap::new();
         for (users, blob, read) in reads {
             let count = match read.and_then(|read| Ok((shards(index, &read)?, read))) {
@@ -143,7 +143,11 @@ impl Walk {
                 }
             };
             for uuid in users {
-                self.found.inner().shards.entry(uuid.clone()).or_default().insert(name.to_owned(), count);
+                let mut inner = self.found.inner();
+                if inner.descriptions.contains_key(&uuid) {
+                    inner.shards.entry(uuid.clone()).or_default().insert(name.to_owned(), count);
+                }
+                drop(inner);
                 counts.insert(uuid, count);
             }
         }

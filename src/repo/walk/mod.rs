@@ -31,8 +31,10 @@ use crate::error::Result;
 use crate::store::Key;
 use crate::transfer::{Want, Wanted};
 
-/// Reads under way at once.
-const AT_ONCE: usize = 16;
+/// Snapshots, indices or shards walked through at once.
+const AT_ONCE: usize = 8;
+/// Reads under way at once for each of them.
+const READS: usize = 4;
 
 /// What is wrong with data at the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +107,17 @@ impl Walk {
         self
     }
 
+    /// Whether the roots of both sides alone show that the target has everything. Its root is then known too.
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = self.look != Look::Deep
+            && self.snapshots_to_read().is_empty()
+            && self.root().indices.iter().all(|(name, index)| !self.lists_changed(name, index));
+        if settled {
+            self.root().indices.values().for_each(|index| self.keep_generations(index));
+        }
+        settled
+    }
+
     /// Reads what the walk needs to find shards.
     pub async fn begin(&self) -> Result<()> {
         self.source.find_shards().await?;
@@ -147,7 +160,7 @@ impl Walk {
     /// How many snapshots the copy shall name.
     #[must_use]
     pub fn named(&self) -> u64 {
-        self.desired.snapshots(self.root()).len() as u64
+        self.desired.uuids(self.root()).len() as u64
     }
 
     /// Whether data under a name that came back would replace what one of these snapshots at the target needs.

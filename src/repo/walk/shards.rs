@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::indices::ShardWalk;
-use super::{AT_ONCE, Damage, Look, Walk};
+use super::{Damage, Look, READS, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repo::base::Base;
 use crate::repo::data::Family;
@@ -132,7 +132,7 @@ impl Walk {
             .added
             .iter()
             .map(|(uuid, name)| async move { (uuid, name, self.source.shard_snapshot(&walk.shard, uuid).await) });
-        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
+        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(READS).collect().await;
         let mut added = Vec::new();
         for (uuid, name, read) in reads {
             match read {
