@@ -344,6 +344,7 @@ fn what_the_user_reads_is_as_it_was_reviewed() {
     insta::assert_snapshot!("help", shown(&run(scratch.path(), &["--help"])));
     insta::assert_snapshot!("sync-help", shown(&run(scratch.path(), &["sync", "--help"])));
     insta::assert_snapshot!("check-help", shown(&run(scratch.path(), &["check", "--help"])));
+    insta::assert_snapshot!("prune-help", shown(&run(scratch.path(), &["prune", "--help"])));
     insta::assert_snapshot!("migrate-help", shown(&run(scratch.path(), &["migrate", "--help"])));
     insta::assert_snapshot!("plan", shown(&run(scratch.path(), &["plan", &url(&source), &url(&target)])));
     insta::assert_snapshot!("sync-first", shown(&run(scratch.path(), &["sync", &url(&source), &url(&target)])));
@@ -387,6 +388,7 @@ fn every_help_shows_the_exit_codes() {
         vec!["plan", "--help"],
         vec!["ls", "--help"],
         vec!["check", "--help"],
+        vec!["prune", "--help"],
         vec!["repo", "register", "--help"],
         vec!["snapshot", "create", "--help"],
         vec!["restore", "--help"],
@@ -440,4 +442,58 @@ fn a_closed_pipe_is_no_failure() {
         .output()
         .expect("it runs");
     assert!(output.status.success() && !stderr(&output).contains("panicked"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_copy_is_pruned_after_a_dry_run_and_a_bound_holds_it_back() {
+    let scratch = scratch();
+    let (old, new) =
+        (unpack("es-8.12.2-again-stateA", scratch.path()), unpack("es-8.12.2-again-stateB", scratch.path()));
+    let target = scratch.path().join("copy");
+    for source in [&old, &new] {
+        assert_eq!(code(&run(scratch.path(), &["sync", &url(source), &url(&target)])), 0);
+    }
+    let before = tree(&target);
+    let prune = |more: &[&str]| run(scratch.path(), &[&["prune", &url(&target), "--grace", "0s"], more].concat());
+    let dry = json(&prune(&["--dry-run", "--json"]));
+    assert_eq!((dry["command"].as_str(), dry["outcome"].as_str()), (Some("prune"), Some("done")));
+    let listed = dry["objects"].as_array().expect("a list").len();
+    assert_eq!(dry["surplus"]["objects"], listed);
+    assert_eq!(
+        (&dry["dry_run"], &dry["within_share"], &dry["deleted"]["objects"]),
+        (&true.into(), &true.into(), &0.into())
+    );
+    for field in ["kind", "key", "bytes"] {
+        assert!(dry["objects"][0].get(field).is_some(), "{field}");
+    }
+    let text = stdout(&prune(&["--dry-run"]));
+    assert_eq!(text.lines().filter(|line| line.starts_with("  delete ")).count(), listed, "{text}");
+    let refused = prune(&["--max-share", "1%"]);
+    assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--max-share"), "{}", stderr(&refused));
+    assert_eq!(tree(&target), before);
+
+    let done = json(&prune(&["--json"]));
+    assert_eq!((&done["deleted"], &done["outcome"]), (&dry["surplus"], &"done".into()));
+    assert_eq!(tree(&target).len() + listed, before.len());
+    assert_eq!(done["deleted_kinds"]["data"], dry["surplus_kinds"]["data"]);
+    assert_eq!(done["snapshots"].as_array().expect("a list").len(), 1);
+    for field in [
+        "location",
+        "generation",
+        "previous_generation",
+        "kept_objects",
+        "waited_seconds",
+        "failed",
+        "requests",
+        "elapsed_seconds",
+    ] {
+        assert!(done.get(field).is_some(), "{field}");
+    }
+    let again = prune(&[]);
+    assert!(stdout(&again).contains("nothing to delete"), "{}", stdout(&again));
+    for wrong in [["--grace", "soon"], ["--max-share", "101%"]] {
+        assert_eq!(code(&run(scratch.path(), &[&["prune", &url(&target)], &wrong[..]].concat())), 2);
+    }
+    assert_eq!(code(&run(scratch.path(), &["prune", &url(&scratch.path().join("nothing"))])), 2);
 }

@@ -11,6 +11,7 @@ mod ls;
 mod migrate;
 mod output;
 mod plan;
+mod prune;
 mod repo;
 mod restore;
 mod snapshot;
@@ -77,6 +78,7 @@ enum Command {
     Sync(sync::SyncArgs),
     Plan(plan::Args),
     Ls(ls::Args),
+    Prune(prune::Args),
     Check(check::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
@@ -150,6 +152,7 @@ impl Command {
             Self::Sync(_) => "sync",
             Self::Plan(_) => "plan",
             Self::Ls(_) => "ls",
+            Self::Prune(_) => "prune",
             Self::Check(_) => "check",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
@@ -163,6 +166,7 @@ impl Command {
             Self::Sync(args) => args.run(session).await,
             Self::Plan(args) => args.run(session).await,
             Self::Ls(args) => args.run(session).await,
+            Self::Prune(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,

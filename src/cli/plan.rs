@@ -150,18 +150,23 @@ impl PlanDocument {
 }
 
 /// A list as long as it likes, kept as lines of JSON in a temporary file without a name until it is shown.
-struct Lines<T> {
+pub(super) struct Lines<T> {
     file: std::fs::File,
     entry: PhantomData<T>,
 }
 
 impl<T: Serialize + DeserializeOwned> Lines<T> {
     fn new(spool: Spool<T>) -> Result<Self> {
+        Self::from_entries(spool.into_entries())
+    }
+
+    /// Keeps entries as they come.
+    pub(super) fn from_entries(entries: impl Iterator<Item = Result<T>>) -> Result<Self> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, "keep the plan in a temporary file").from_source(error)
         };
         let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
-        for entry in spool.into_entries() {
+        for entry in entries {
             serde_json::to_writer(&mut file, &entry?).map_err(|error| failed(error.into()))?;
             file.write_all(b"\n").map_err(failed)?;
         }
@@ -169,7 +174,7 @@ impl<T: Serialize + DeserializeOwned> Lines<T> {
         Ok(Self { file, entry: PhantomData })
     }
 
-    fn read(&self) -> Result<impl Iterator<Item = Result<T>>> {
+    pub(super) fn read(&self) -> Result<impl Iterator<Item = Result<T>>> {
         let failed =
             |error: std::io::Error| Error::new(ErrorKind::Unavailable, "read the plan back").from_source(error);
         let mut file = self.file.try_clone().map_err(failed)?;

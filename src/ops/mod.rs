@@ -3,6 +3,7 @@
 //! - [`sync`]: copy what the target lacks; [`plan`]: what that would be
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
+//! - [`prune`]: what a copy no longer needs goes
 //! - [`check`]: what a place can do and what it gets wrong
 //! - [`migrate`]: sync, register, restore, compare
 
@@ -13,6 +14,7 @@ pub mod keys;
 mod lease;
 pub mod migrate;
 pub mod plan;
+pub mod prune;
 pub mod repository;
 pub mod restore;
 pub mod snapshot;

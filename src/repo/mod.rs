@@ -18,6 +18,7 @@ mod rewrite;
 mod select;
 mod shard;
 mod snapshot;
+pub mod surplus;
 mod walk;
 
 use std::sync::Arc;
