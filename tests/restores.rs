@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use engines::{Elastic, Ran, Snapferry};
+use engines::{Elastic, Snapferry};
 use seed::Moments;
 use support::{Content, Fixture, Listed, Registered, content, engine, number, when_free};
 

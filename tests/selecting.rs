@@ -135,10 +135,16 @@ async fn a_pruned_selection_names_nothing_else() {
     let all: Vec<String> = names(&source.contents()).into_iter().collect();
     copy(&source, &target, &quick()).await;
     let mut options = selecting(&[&all[0]], &[]);
-    options.repository.prune = true;
+    options.repository.prune = Some(100);
     must_be_done(&copy(&source, &target, &options).await, "pruned");
     assert_eq!(names(&target.contents()), BTreeSet::from([all[0].clone()]));
     judge(&target, "pruned");
+    let alone = MemoryStore::default();
+    copy(&source, &alone, &selecting(&[&all[0]], &[])).await;
+    let data = |store: &MemoryStore| {
+        store.contents().into_keys().filter(|key| key.as_str().contains("/__")).collect::<Vec<_>>()
+    };
+    assert_eq!(data(&target), data(&alone), "what only the others needed is gone");
 }
 
 #[tokio::test]

@@ -71,6 +71,9 @@ pub(super) struct RepositoryFlags {
     /// Follow the source and the selection: name nothing else at the target, and after `--grace` delete what no snapshot there needs any more
     #[arg(long)]
     pub(super) prune: bool,
+    /// With `--prune`: the share of the copy's objects that may go; if it is more, nothing is deleted
+    #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = share, requires = "prune")]
+    pub(super) max_share: u8,
     /// How long readers are given before data is replaced or deleted that only an older root of the target names: `90s`, `10m`, `2h`
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub(super) grace: Duration,
@@ -91,7 +94,7 @@ impl RepositoryFlags {
         let indices = self.indices.iter().map(|text| glob("--indices", text)).collect::<Result<_>>()?;
         Ok(ops::sync::RepositoryOptions {
             selection: Selection { snapshots, indices },
-            prune: self.prune,
+            prune: self.prune.then_some(self.max_share),
             grace: self.grace,
             deep: self.deep,
             allow_damaged: self.allow_damaged,
@@ -117,6 +120,12 @@ fn pick(text: &str, notes: &mut Vec<String>) -> Result<Pick> {
         Some(time) => since("--snapshots since:", time, notes).map(Pick::Since),
         None => Pick::name(text),
     }
+}
+
+/// Reads a share such as `50%`.
+pub(super) fn share(text: &str) -> std::result::Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| *number <= 100);
+    number.ok_or_else(|| "write a share from `0%` to `100%`".to_owned())
 }
 
 /// Reads a duration such as `90s`, `10m`, `2h` or `1h30m`; a bare number counts seconds.

@@ -22,7 +22,7 @@ use crate::transfer::{Spool, Totals};
 
 /// Show what a sync would do, without doing it
 ///
-/// Takes the flags of `sync`. Lists both sides and reads the roots of repositories; writes nothing.
+/// Takes the flags of `sync`. Reads the metadata of repositories, lists plain places on both sides; writes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::TABLE)]
 pub(super) struct Args {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::args::duration;
+use super::args::{duration, share};
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count, Output, elapsed};
 use super::plan::Lines;
@@ -43,11 +43,6 @@ pub(super) struct Args {
     /// Only show what would be deleted
     #[arg(long)]
     dry_run: bool,
-}
-
-fn share(text: &str) -> std::result::Result<u8, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| *number <= 100);
-    number.ok_or_else(|| "write a share from `0%` to `100%`".to_owned())
 }
 
 /// What a prune did or would do, as `--json` shows it. Fields are added, never renamed.

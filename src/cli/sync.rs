@@ -22,8 +22,9 @@ use crate::transfer::{Failure, Integrity, Spool, Totals};
 /// Copy what the target lacks
 ///
 /// A location whose root holds `index-<N>` is a snapshot repository: its data is copied first, then its metadata, and its root
-/// last, only if the source has not moved meanwhile. Anything else is copied as plain objects. Killed at any moment and run
-/// again, a sync ends in the same place. Nothing is deleted unless `--delete-extra` asks for it.
+/// last, only if the source still has every snapshot that it names. Anything else is copied as plain objects. Killed at any moment and run
+/// again, a sync ends in the same place. Nothing is deleted unless `--prune` or
+/// `--delete-extra` asks for it.
 ///
 /// For example `snapferry sync s3://backup/es file:///mnt/copy`, or `snapferry sync aws/es minio/es --json`.
 #[derive(Debug, clap::Args)]
@@ -200,7 +201,8 @@ impl SyncDocument {
             lines.push(proof);
         }
         if self.deleted.objects > 0 {
-            lines.push(format!("deleted {} that the source does not have", counted(&self.deleted)));
+            let what = if self.generation.is_some() { "no snapshot needs" } else { "the source does not have" };
+            lines.push(format!("deleted {} that {what}", counted(&self.deleted)));
         } else if self.extra.objects > 0 {
             lines.push(format!("left alone {} that only the target has", counted(&self.extra)));
         }

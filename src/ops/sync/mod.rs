@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::prepare::{Prepared, RepositoryRound};
 use super::end::End;
 use super::keys::KeyList;
+use super::prune;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Reporter;
 use crate::repo::Selection;
@@ -62,8 +63,8 @@ pub struct Options {
 pub struct RepositoryOptions {
     /// Which snapshots and indices; everything, if nothing is selected.
     pub selection: Selection,
-    /// Whether the target shall name nothing else, and loses what nothing names.
-    pub prune: bool,
+    /// Whether the target shall name nothing else, and loses what nothing names: up to so many of a hundred objects.
+    pub prune: Option<u8>,
     /// How long readers of a root are given before what only that root names is replaced or deleted.
     pub grace: Duration,
     /// Whether everything is walked through and the target listed, in place of taking its root's word.
@@ -80,7 +81,7 @@ impl Default for RepositoryOptions {
     fn default() -> Self {
         Self {
             selection: Selection::default(),
-            prune: false,
+            prune: None,
             grace: Duration::from_mins(1),
             deep: false,
             allow_damaged: false,
@@ -121,6 +122,8 @@ pub struct Report {
     pub left_out: Vec<LeftOut>,
     /// How many snapshots the target's root names now.
     pub snapshots: Option<u64>,
+    /// What was deleted because nothing names it any more.
+    pub pruned: Option<prune::Report>,
     /// How many requests source and target turned out to bear, in the last round.
     pub limits: Option<[LimitSnapshot; 2]>,
     /// Why the run as a whole ended early, if it did.
@@ -154,6 +157,7 @@ pub async fn run(
         summary: Summary::default(),
         left_out: Vec::new(),
         snapshots: None,
+        pruned: None,
         limits: None,
         error: None,
     };

@@ -92,7 +92,7 @@ impl Sync<'_> {
         let options = &self.options.repository;
         let flag = match () {
             () if !options.selection.is_all() => "--snapshots` or `--indices",
-            () if options.prune => "--prune",
+            () if options.prune.is_some() => "--prune",
             () if options.deep => "--deep",
             () => return Ok(()),
         };
@@ -193,7 +193,7 @@ impl Sync<'_> {
         // One that was deleted meanwhile needs no exclusion any more.
         let excluded = learnt.excluded.iter().filter(|uuid| listed.contains(uuid)).cloned().collect();
         let mut desired = Desired { selected, indices: selection.indices.clone(), kept: HashMap::new(), excluded };
-        if let (Some(there), false, false) = (there, selection.is_all(), self.options.repository.prune) {
+        if let (Some(there), false, false) = (there, selection.is_all(), self.options.repository.prune.is_some()) {
             for index in there.root.indices.values() {
                 let kept = index.snapshots.iter().filter(|uuid| listed.contains(*uuid)).cloned().collect();
                 desired.kept.insert(index.id.clone(), kept);

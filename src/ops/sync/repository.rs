@@ -16,6 +16,7 @@ use super::{LOOKS, LeftOut, Report, RootState, Sync};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ops::lease::Lease;
+use crate::ops::prune;
 use crate::repo::{self, Damage, Exclusion, Name};
 use crate::store::{Key, ListOptions};
 use crate::transfer::{CopyPlan, Data, Engine, Failure, Fence, Held, Only, Pin, Raised, Run, Spool, Stop};
@@ -313,11 +314,24 @@ impl Sync<'_> {
         Ok(())
     }
 
-    /// Deletes what nothing names any more, if that was asked for.
-    #[expect(clippy::unused_async, reason = "prune comes with the next change")]
+    /// Deletes what nothing names any more, if that was asked for and all is well.
     async fn prune(&self, report: &mut Report) -> Result<()> {
-        let _ = report;
-        Ok(())
+        let options = &self.options.repository;
+        let Some(max_share) = options.prune else { return Ok(()) };
+        if report.summary.failed.objects > 0
+            || !matches!(report.root, Some(RootState::Published | RootState::Unchanged))
+        {
+            return Ok(());
+        }
+        let pruning = prune::Options { grace: options.grace, max_share, retry: self.options.transfer.retry };
+        let mut pruned = prune::run(self.to, &pruning, &self.reporter, &self.cancel).await;
+        for totals in pruned.deleted.values() {
+            report.summary.deleted.objects += totals.objects;
+            report.summary.deleted.bytes += totals.bytes;
+        }
+        let error = pruned.error.take();
+        report.pruned = Some(pruned);
+        error.map_or(Ok(()), Err)
     }
 }
 

@@ -167,7 +167,9 @@ impl Walk {
         }
         let (Some(reader), true) = (&self.there, self.look != Look::Deep) else { return Ok(there) };
         let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
-        if let Some(generation) = &walk.generation_there {
+        // A numbered list may be that of a run that was stopped before its root, and tell of data that was replaced since.
+        let of_root = !self.numbers_lists() || self.look == Look::Trust;
+        if let Some(generation) = walk.generation_there.as_ref().filter(|_| of_root) {
             match reader.shard_index(&shard, generation).await {
                 Ok(read) => {
                     there.files = Self::files_of_root(reader, walk, &read.says);
