@@ -15,6 +15,7 @@ mod repo;
 mod restore;
 mod snapshot;
 mod sync;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -78,6 +79,7 @@ enum Command {
     Plan(plan::Args),
     Ls(ls::Args),
     Check(check::Args),
+    Verify(verify::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
@@ -151,6 +153,7 @@ impl Command {
             Self::Plan(_) => "plan",
             Self::Ls(_) => "ls",
             Self::Check(_) => "check",
+            Self::Verify(_) => "verify",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
@@ -164,6 +167,7 @@ impl Command {
             Self::Plan(args) => args.run(session).await,
             Self::Ls(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
+            Self::Verify(args) => Box::pin(args.run(session)).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,

@@ -4,6 +4,7 @@
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
 //! - [`check`]: what a place can do and what it gets wrong
+//! - [`verify`]: whether a place holds what it should, and putting that right
 //! - [`migrate`]: sync, register, restore, compare
 
 pub mod check;
@@ -17,5 +18,6 @@ pub mod repository;
 pub mod restore;
 pub mod snapshot;
 pub mod sync;
+pub mod verify;
 
 pub use self::end::{End, Reopen, must_be_apart};
