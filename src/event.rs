@@ -44,6 +44,13 @@ pub enum Event<'a> {
         /// Its length in bytes.
         bytes: u64,
     },
+    /// A file was read and compared with what its repository says of it.
+    Checked {
+        /// Its first object.
+        key: &'a str,
+        /// Its length in bytes.
+        bytes: u64,
+    },
     /// An object that only the target had is gone.
     Deleted {
         /// Which object.
@@ -75,9 +82,9 @@ pub enum Event<'a> {
         /// The generation.
         generation: u64,
     },
-    /// A snapshot is being taken or restored; `total` is 0 while unknown.
+    /// A snapshot is being taken, restored or verified; `total` is 0 while unknown.
     Shards {
-        /// `snapshot` or `restore`.
+        /// `snapshot`, `restore` or `verify`.
         doing: &'static str,
         /// Shards finished.
         done: u64,

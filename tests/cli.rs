@@ -345,6 +345,7 @@ fn what_the_user_reads_is_as_it_was_reviewed() {
     insta::assert_snapshot!("sync-help", shown(&run(scratch.path(), &["sync", "--help"])));
     insta::assert_snapshot!("check-help", shown(&run(scratch.path(), &["check", "--help"])));
     insta::assert_snapshot!("prune-help", shown(&run(scratch.path(), &["prune", "--help"])));
+    insta::assert_snapshot!("verify-help", shown(&run(scratch.path(), &["verify", "--help"])));
     insta::assert_snapshot!("migrate-help", shown(&run(scratch.path(), &["migrate", "--help"])));
     insta::assert_snapshot!("plan", shown(&run(scratch.path(), &["plan", &url(&source), &url(&target)])));
     insta::assert_snapshot!("sync-first", shown(&run(scratch.path(), &["sync", &url(&source), &url(&target)])));
@@ -389,6 +390,7 @@ fn every_help_shows_the_exit_codes() {
         vec!["ls", "--help"],
         vec!["check", "--help"],
         vec!["prune", "--help"],
+        vec!["verify", "--help"],
         vec!["repo", "register", "--help"],
         vec!["snapshot", "create", "--help"],
         vec!["restore", "--help"],

@@ -16,6 +16,7 @@ mod repo;
 mod restore;
 mod snapshot;
 mod sync;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,6 +81,7 @@ enum Command {
     Ls(ls::Args),
     Prune(prune::Args),
     Check(check::Args),
+    Verify(verify::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
@@ -154,6 +156,7 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Prune(_) => "prune",
             Self::Check(_) => "check",
+            Self::Verify(_) => "verify",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
@@ -168,6 +171,7 @@ impl Command {
             Self::Ls(args) => args.run(session).await,
             Self::Prune(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
+            Self::Verify(args) => Box::pin(args.run(session)).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,

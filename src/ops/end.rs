@@ -104,7 +104,8 @@ impl End {
         while let Some(page) = pages.try_next().await? {
             for meta in page {
                 let bytes = Base::at_root(self.store.clone()).read_key(&meta.key, 16 * 1024 * 1024).await?;
-                let paths = ShardPaths::parse(meta.key.as_str(), &bytes)?;
+                // One of them is enough; what is wrong with another is for `verify` to tell.
+                let Ok(paths) = ShardPaths::parse(meta.key.as_str(), &bytes) else { continue };
                 let known = root.indices.values().any(|index| {
                     index.id.as_str() == paths.index_id && matches!(index.path_type(), Ok(PathType::HashedPrefix))
                 });

@@ -5,6 +5,7 @@
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
 //! - [`prune`]: what a copy no longer needs goes
 //! - [`check`]: what a place can do and what it gets wrong
+//! - [`verify`]: whether a place holds what it should, and putting that right
 //! - [`migrate`]: sync, register, restore, compare
 
 pub mod check;
@@ -19,5 +20,6 @@ pub mod repository;
 pub mod restore;
 pub mod snapshot;
 pub mod sync;
+pub mod verify;
 
 pub use self::end::{End, Reopen, must_be_apart};

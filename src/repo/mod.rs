@@ -3,6 +3,7 @@
 //! [`detect`] says whether a location is a repository, [`Reader`] reads its metadata, [`Walk`] finds every object that a copy needs, and
 //! [`pin()`] takes hold of its newest generation beside a target and publishes what was asked for.
 
+pub mod audit;
 mod base;
 mod codec;
 mod container;

@@ -88,29 +88,59 @@ impl Reader {
         Ok(Self { base, root, paths: Arc::default() })
     }
 
+    /// The same as [`new`](Self::new), and which of the files that say where shards lie cannot be understood: without such a file they lie
+    /// where their index's id puts them.
+    pub async fn tolerant(base: Base, root: Arc<RootIndex>) -> Result<(Self, Vec<(Key, Error)>)> {
+        let reader = Self::of_root(base, root)?;
+        if !reader.is_elsewhere() {
+            return Ok((reader, Vec::new()));
+        }
+        let (paths, broken) = reader.read_paths().await?;
+        // Nobody else has this reader yet.
+        drop(reader.paths.set(paths));
+        Ok((reader, broken))
+    }
+
     /// Reads where shards lie that are not below `indices/`, if there are such; once.
     pub async fn find_shards(&self) -> Result<()> {
-        let elsewhere =
-            self.root.indices.values().any(|index| index.path_type().is_ok_and(|kind| kind != PathType::Fixed));
-        if elsewhere {
-            self.paths.get_or_try_init(|| self.read_paths()).await?;
+        let read = || async {
+            let (paths, broken) = self.read_paths().await?;
+            broken.into_iter().next().map_or(Ok(paths), |(_, error)| Err(error))
+        };
+        if self.is_elsewhere() {
+            self.paths.get_or_try_init(read).await?;
         }
         Ok(())
     }
 
-    async fn read_paths(&self) -> Result<BTreeMap<String, Read<ShardPaths>>> {
+    fn is_elsewhere(&self) -> bool {
+        self.root.indices.values().any(|index| index.path_type().is_ok_and(|kind| kind != PathType::Fixed))
+    }
+
+    /// Files by the index's id, and those that cannot be understood.
+    async fn read_paths(&self) -> Result<(BTreeMap<String, Read<ShardPaths>>, Vec<(Key, Error)>)> {
         let prefix = self.base.key("snapshot_shard_paths/");
         let pages = self.base.store.list(ListOptions { prefix: prefix.as_str().to_owned(), after: None });
         let reads = pages
-            .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok::<_, Error>)))
             .try_flatten()
             .map_ok(|meta| async move {
                 let bytes = self.base.read_key(&meta.key, LARGEST_BLOB).await?;
-                let says = ShardPaths::parse(meta.key.as_str(), &bytes)?;
-                Ok((says.index_id.clone(), Read { key: meta.key, bytes, says }))
+                Ok::<_, Error>(match ShardPaths::parse(meta.key.as_str(), &bytes) {
+                    Ok(says) => Ok(Read { key: meta.key, bytes, says }),
+                    Err(error) => Err((meta.key, error)),
+                })
             })
             .try_buffer_unordered(16);
-        reads.try_collect().await
+        let (mut paths, mut broken) = (BTreeMap::new(), Vec::new());
+        let reads: Vec<_> = reads.try_collect().await?;
+        for read in reads {
+            match read {
+                Ok(read) => drop(paths.insert(read.says.index_id.clone(), read)),
+                Err(failed) => broken.push(failed),
+            }
+        }
+        Ok((paths, broken))
     }
 
     /// Whether any shard lies outside the base path.

@@ -151,6 +151,7 @@ impl Reporter for Output {
                 tracing::trace!(store, request, status, bytes, ?time, "request");
                 return;
             }
+            Event::Checked { key, bytes } => tracing::debug!(key, bytes, "checked"),
             Event::Deleted { key } => tracing::debug!(key, "deleted"),
             Event::Phase(phase) => tracing::debug!(phase, "phase"),
             _ => {}

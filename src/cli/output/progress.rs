@@ -87,7 +87,7 @@ impl Progress {
             Event::Skipped { .. } => self.skipped += 1,
             Event::Started { .. } => self.under_way += 1,
             Event::Moved { bytes } => self.moved += bytes,
-            Event::Copied { .. } => {
+            Event::Copied { .. } | Event::Checked { .. } => {
                 self.done += 1;
                 self.under_way = self.under_way.saturating_sub(1);
             }
