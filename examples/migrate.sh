@@ -117,8 +117,8 @@ else
   echo "(exit code $?, and the lost blob is named)"
 fi
 
-say "The repair: sync finds what is missing, and the restore is whole"
-snapferry sync cloud-a cloud-b
+say "The repair: verify finds what is missing and fetches just that, and the restore is whole"
+snapferry verify cloud-b --level presence --repair-from cloud-a
 snapferry restore b films snapshot_movies_2 --indices movies --conflict close
 expect_counts 5
 

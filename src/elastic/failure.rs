@@ -222,7 +222,7 @@ impl Failure {
             return Some(hint);
         }
         match (self.name.as_deref(), kind) {
-            _ if self.lacks_blob() => Some("the copy is incomplete: sync the repository again"),
+            _ if self.lacks_blob() => Some("the copy is incomplete: bring it back with `sync --deep` or `verify --repair-from`"),
             (Some("repository_missing_exception"), _) => Some("register it, or list what is there with `repo list`"),
             (Some("snapshot_missing_exception"), _) => Some("list what is there with `snapshot list`"),
             (Some("repository_verification_exception"), _) => {
@@ -306,7 +306,7 @@ mod tests {
             read(500, r#"{"error":{"type":"no_such_file_exception","reason":"/r/indices/q/meta-u.dat"},"status":500}"#);
         let error = failure.into_error("restore".into());
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.advice().unwrap().contains("sync the repository again"));
+        assert!(error.advice().unwrap().contains("sync --deep"));
     }
 
     #[test]

@@ -330,12 +330,12 @@ async fn failed(client: &Client, view: &View, doing: &str) -> Error {
         let kind = if is_damage { ErrorKind::Corrupt } else { ErrorKind::Precondition };
         (
             kind,
-            "repair the cause (sync again if a blob is at fault), then restore again with `--conflict close`: it deletes what hangs",
+            "repair the cause (`sync --deep`, or `verify --repair-from`, if a blob is at fault), then restore again with `--conflict close`: it deletes what hangs",
         )
     } else if is_damage {
         (
             ErrorKind::Corrupt,
-            "sync the repository again, then restore with `--conflict close`: what is on the nodes is used again",
+            "bring back what is lost with `sync --deep` or `verify --repair-from`, then restore with `--conflict close`: what is on the nodes is used again",
         )
     } else {
         (ErrorKind::Precondition, "remove the obstacle, then restore again with `--conflict close`")
