@@ -390,6 +390,7 @@ fn every_help_shows_the_exit_codes() {
         vec!["ls", "--help"],
         vec!["check", "--help"],
         vec!["prune", "--help"],
+        vec!["inspect", "--help"],
         vec!["verify", "--help"],
         vec!["repo", "register", "--help"],
         vec!["snapshot", "create", "--help"],

@@ -7,6 +7,7 @@ mod check;
 mod cluster;
 mod ends;
 mod exit;
+mod inspect;
 mod ls;
 mod migrate;
 mod output;
@@ -81,6 +82,7 @@ enum Command {
     Ls(ls::Args),
     Prune(prune::Args),
     Check(check::Args),
+    Inspect(inspect::Args),
     Verify(verify::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
@@ -156,6 +158,7 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Prune(_) => "prune",
             Self::Check(_) => "check",
+            Self::Inspect(_) => "inspect",
             Self::Verify(_) => "verify",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
@@ -171,6 +174,7 @@ impl Command {
             Self::Ls(args) => args.run(session).await,
             Self::Prune(args) => args.run(session).await,
             Self::Check(args) => args.run(session).await,
+            Self::Inspect(args) => Box::pin(args.run(session)).await,
             Self::Verify(args) => Box::pin(args.run(session)).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,

@@ -4,6 +4,7 @@
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
 //! - [`prune`]: what a copy no longer needs goes
+//! - [`inspect`]: what a repository holds, and what would restore
 //! - [`check`]: what a place can do and what it gets wrong
 //! - [`verify`]: whether a place holds what it should, and putting that right
 //! - [`migrate`]: sync, register, restore, compare
@@ -11,6 +12,7 @@
 pub mod check;
 pub mod compare;
 mod end;
+pub mod inspect;
 pub mod keys;
 mod lease;
 pub mod migrate;

@@ -6,6 +6,7 @@
 pub mod audit;
 mod base;
 mod codec;
+mod compat;
 mod container;
 mod data;
 mod generation;
@@ -15,6 +16,7 @@ mod name;
 mod pin;
 mod reader;
 mod record;
+mod release;
 mod rewrite;
 mod select;
 mod shard;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 pub use self::base::Base;
 pub use self::codec::Codec;
+pub use self::compat::{ClusterVersion, Judgement, Traits, Verdict};
 pub use self::container::{Containers, PathType, ShardPaths};
 pub use self::data::{Family, IndexEntry, RootIndex, SnapshotEntry, Version};
 pub use self::generation::Generation;
@@ -36,6 +39,7 @@ pub use self::pin::{PinnedRoot, RootPin, Target};
 pub use self::reader::{Read, Reader, Shard};
 pub use self::record::RECORD;
 use self::record::Record;
+pub use self::release::{Product, Release, VersionId};
 pub use self::rewrite::{
     Keep, KeptIndices, ShardFiles, generation_of, root as rewrite_root, snapshot_info as rewrite_snapshot_info,
 };
