@@ -222,7 +222,9 @@ impl Failure {
             return Some(hint);
         }
         match (self.name.as_deref(), kind) {
-            _ if self.lacks_blob() => Some("the copy is incomplete: bring it back with `sync --deep` or `verify --repair-from`"),
+            _ if self.lacks_blob() => {
+                Some("the copy is incomplete: bring it back with `sync --deep` or `verify --repair-from`")
+            }
             (Some("repository_missing_exception"), _) => Some("register it, or list what is there with `repo list`"),
             (Some("snapshot_missing_exception"), _) => Some("list what is there with `snapshot list`"),
             (Some("repository_verification_exception"), _) => {

@@ -99,7 +99,7 @@ impl<'a> Needs<'a> {
     }
 
     /// How many objects the newest root needs, counted until there are `enough`: the lists of files of shards in which nothing has
-    /// vanished are read only for that. Errors as with [`surplus`](Self::surplus).
+    /// vanished are read only for that. Errors for a survivor that cannot be read.
     pub(super) async fn count(&self, enough: u64) -> Result<u64> {
         let mut shards = stream::iter(&self.newest.root.indices)
             .map(|(name, entry)| self.shards(name, entry))
