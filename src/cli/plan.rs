@@ -76,6 +76,9 @@ struct PlanDocument {
     refuse: Lines<Sized>,
     retires: bool,
     left_out: Vec<LeftOut>,
+    unlisted: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    surplus: Option<Totals>,
     totals: PlanTotals,
     requests: Requests,
     elapsed_seconds: f64,
@@ -111,6 +114,8 @@ impl PlanDocument {
             refuse: Lines::new(Spool::default())?,
             retires: report.retires,
             left_out: report.left_out,
+            unlisted: report.unlisted,
+            surplus: report.surplus,
             totals: PlanTotals { copy: report.copied, skip: summary.skipped, extra: summary.extra },
             requests: Requests::of(from, to),
             elapsed_seconds: took.as_secs_f64(),
@@ -128,6 +133,13 @@ impl PlanDocument {
         }
         for LeftOut { name, reason, .. } in &self.left_out {
             output.line(&format!("  leave out the snapshot `{name}`: {reason}"))?;
+        }
+        for name in &self.unlisted {
+            output.line(&format!("  unlist the snapshot `{name}`: its data stays until `prune`"))?;
+        }
+        if let Some(surplus) = &self.surplus {
+            let (objects, bytes) = (Count(surplus.objects, "object"), Bytes(surplus.bytes));
+            output.line(&format!("  delete {objects} ({bytes}) that no snapshot of the target's newest root needs, and what only unlisted ones need"))?;
         }
         if self.retires {
             output.line("  first a root without the snapshots that the source has no more: data under their names is to be replaced")?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::end::End;
+use super::prune;
 use super::sync::{LeftOut, Options, Prepared, RepositoryRound, Sync};
 use crate::error::Result;
 use crate::event::Reporter;
@@ -50,6 +51,11 @@ pub struct PlanReport {
     pub retires: bool,
     /// Snapshots that cannot be copied whole.
     pub left_out: Vec<LeftOut>,
+    /// Snapshots that the target's root lists now and would not list any more, by name.
+    pub unlisted: Vec<String>,
+    /// What older roots of the target name and its newest does not, and a sync with `--prune` would delete; with what is unlisted now, what
+    /// only that needs would go too.
+    pub surplus: Option<Totals>,
     /// What only the target has.
     pub extra: Spool<Sized>,
     /// Skips and extras, counted.
@@ -82,6 +88,8 @@ pub async fn run(
             let mut plan = CopyPlan::of_format(wants, options.rules.clone(), sync.only());
             follow(&sync, &mut plan, &mut report).await?;
             publish(&round, &plan, &mut report)?;
+            report.unlisted = round.pin.unlisted();
+            report.surplus = surplus(&sync, &round).await?;
         }
     }
     Ok(report)
@@ -97,6 +105,15 @@ async fn follow(sync: &Sync<'_>, plan: &mut CopyPlan, report: &mut PlanReport) -
         report.copy.push(planned?)?;
     }
     Ok(())
+}
+
+/// What would be pruned already.
+async fn surplus(sync: &Sync<'_>, round: &RepositoryRound) -> Result<Option<Totals>> {
+    let options = &sync.options.repository;
+    let Some(max_share) = options.prune.filter(|_| !round.is_first()) else { return Ok(None) };
+    let pruning = prune::Options { grace: options.grace, max_share, retry: sync.options.transfer.retry };
+    let preview = prune::preview(sync.to, &pruning, &sync.reporter, &sync.cancel).await?;
+    Ok(Some(preview.surplus.total()))
 }
 
 /// The root objects, which are not planned: what they say is known only now.

@@ -143,7 +143,7 @@ fn check_target(repository: &Repository, there: &PinnedRoot, index: &RootIndex, 
             return Err(diverged("the target is a copy of a different repository".to_owned())
                 .hint("check both locations, or sync to an empty prefix"));
         }
-        if !faithful && !record.knows(there) {
+        if !faithful && !record.knows(there.generation, &there.bytes) {
             return Err(diverged(format!("somebody else published its newest root `index-{}`", there.generation))
                 .hint("a cluster wrote to the target: sync to an empty prefix, and register copies read-only"));
         }

@@ -187,6 +187,14 @@ impl RootPin {
         there.map(|snapshot| snapshot.uuid.clone()).filter(|uuid| !source.contains(uuid)).collect()
     }
 
+    /// The snapshots that the target's root lists now and the copy would not, by name.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<String> {
+        let stay = self.walk.desired.uuids(self.walk.root());
+        let there = self.walk.there.iter().flat_map(|there| &there.root.snapshots);
+        there.filter(|snapshot| !stay.contains(&snapshot.uuid)).map(|snapshot| snapshot.name.to_string()).collect()
+    }
+
     /// A root without the snapshots that the source has no more: published before blobs whose names came back are replaced.
     pub fn retiring(&self) -> Result<Published> {
         let (Some(there), Some(reader)) = (&self.target.root, &self.walk.there) else {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::generation::Generation;
-use super::pin::PinnedRoot;
 
 /// The record's name below the base path.
 pub const RECORD: &str = "index.snapferry";
@@ -41,9 +40,9 @@ impl Record {
 
     /// Whether that root is one of ours.
     #[must_use]
-    pub(super) fn knows(&self, root: &PinnedRoot) -> bool {
-        let sum = sum(&root.bytes);
-        self.published.iter().any(|one| one.generation == root.generation.number() && one.sha256 == sum)
+    pub(super) fn knows(&self, generation: Generation, root: &[u8]) -> bool {
+        let sum = sum(root);
+        self.published.iter().any(|one| one.generation == generation.number() && one.sha256 == sum)
     }
 
     /// The record with one root more, of the source with that id.

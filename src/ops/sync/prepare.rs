@@ -227,6 +227,11 @@ async fn times(source: &Reader) -> Result<HashMap<Name, i64>> {
 }
 
 impl RepositoryRound {
+    /// Whether the target has no root yet.
+    pub(in crate::ops) fn is_first(&self) -> bool {
+        self.first
+    }
+
     /// Where the source is.
     pub(super) fn missing(from: &End) -> Error {
         Error::new(ErrorKind::SourceMoved, format!("copy `{}`", from.location))
