@@ -15,6 +15,7 @@ use snapferry::store::{Key, MemoryStore};
 use snapferry::transfer::Rules;
 use support::copy::{key, memory_of, newest_root, quick, sync};
 use support::fixture::{scratch, unpack};
+use support::forge::complete;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
@@ -133,6 +134,34 @@ async fn reused_names_are_replaced_behind_a_root_without_the_snapshots_that_need
         let root = |contents: &BTreeMap<Key, Bytes>, number| contents[&key(&format!("index-{number}"))].clone();
         let newest = newest_root(&new.contents()).expect("a repository");
         assert_eq!(root(&target.contents(), shown), root(&new.contents(), newest), "{pair}: the source's own root");
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_target_shows_restores_after_every_single_write_also_when_names_come_back() {
+    for pair in ["es-5.6.16-main", "es-5.6.16-parts", "es-8.12.2-again"] {
+        let (old, new) = states(pair);
+        for stop in 0.. {
+            let target = MemoryStore::default();
+            sync(Arc::new(old.clone()), Arc::new(target.clone()), &quick()).await;
+            let stopped = Arc::new(AtomicBool::new(false));
+            let noted = stopped.clone();
+            let broken = Faulty::new(Arc::new(target.clone()), move |operation, _, writes| {
+                let is_write = matches!(operation, Operation::Put | Operation::Delete);
+                let stops = is_write && writes >= stop;
+                noted.fetch_or(stops, Ordering::SeqCst);
+                stops.then_some(Fault::Fail(ErrorKind::Denied))
+            });
+            sync(Arc::new(new.clone()), Arc::new(broken), &quick()).await;
+            let shown = complete(&target.contents());
+            assert!(shown.is_ok(), "{pair}, stopped after {stop} writes: {shown:?}");
+            let last = sync(Arc::new(new.clone()), Arc::new(target.clone()), &quick()).await;
+            assert!(last.error.is_none() && last.summary.failed.objects == 0, "{pair} {stop}: {:?}", last.error);
+            assert_eq!(complete(&target.contents()), complete(&new.contents()), "{pair} {stop}");
+            if !stopped.load(Ordering::SeqCst) {
+                break;
+            }
+        }
     }
 }
 
@@ -273,6 +302,25 @@ async fn a_target_with_a_higher_generation_or_another_repository_is_refused() {
         let report = sync(Arc::new(source.clone()), Arc::new(copy.clone()), &quick()).await;
         assert_eq!(report.error.expect("refused").kind(), ErrorKind::Diverged);
         assert_eq!(copy.contents(), before, "and left as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_somebody_else_publishes_at_meanwhile_is_left_alone() {
+    let (old, new) = states("es-8.12.2-again");
+    for other in ["index-4", "index-99"] {
+        let target = MemoryStore::default();
+        sync(Arc::new(old.clone()), Arc::new(target.clone()), &quick()).await;
+        let (inner, root) = (target.clone(), target.contents()[&key("index-3")].clone());
+        let moving = Faulty::new(Arc::new(target.clone()), move |operation, name, _| {
+            if operation == Operation::Put && name.contains("/__") {
+                inner.insert(key(other), root.clone(), at(3_000));
+            }
+            None
+        });
+        let report = sync(Arc::new(new.clone()), Arc::new(moving), &quick()).await;
+        assert_eq!(report.error.expect("somebody else was there").kind(), ErrorKind::Diverged);
+        assert!(!target.contents().contains_key(&key("index-5")), "{other}: nothing is published");
     }
 }
 

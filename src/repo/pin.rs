@@ -254,8 +254,13 @@ impl RootPin {
         let faithful = generation == self.root.generation && bytes == self.root.bytes;
         let there = self.target.root.as_ref().filter(|there| there.generation == generation);
         if there.is_none() && (!faithful || self.target.record.is_some()) {
-            let record = self.target.record.as_deref().and_then(Record::parse).unwrap_or_default();
-            let record = record.with(self.walk.root().uuid.as_deref(), generation, &bytes);
+            let source = self.walk.root().uuid.as_deref();
+            let mut record = self.target.record.as_deref().and_then(Record::parse).unwrap_or_default();
+            // What is visible now stays so if the run is stopped behind the record.
+            if let Some(there) = &self.target.root {
+                record = record.with(source, there.generation, &there.bytes);
+            }
+            let record = record.with(source, generation, &bytes);
             publications.push(Publication {
                 key: base.key(RECORD),
                 bytes: record.bytes(),
