@@ -175,6 +175,7 @@ fn selected(files: &Files, keep: &Keep) -> Files {
     let mut files = files.clone();
     let bytes = root(&source, keep).unwrap_or_else(|error| panic!("{error}"));
     files.insert(format!("index-{}", number + 1), bytes.to_vec());
+    files.insert("index.latest".to_owned(), (number + 1).to_be_bytes().to_vec());
     files
 }
 

@@ -203,8 +203,126 @@ async fn the_newest_snapshots_are_found_by_their_time_also_where_only_they_tell_
     }
 }
 
+/// Every index that a snapshot's description names is in the root, and the other way round.
+fn must_agree(store: &MemoryStore, what: &str) {
+    let contents = store.contents();
+    let root = root(&contents);
+    for snapshot in &root.snapshots {
+        let blob = &contents[&key(&format!("snap-{}.dat", snapshot.uuid))];
+        let info = SnapshotInfo::parse("snap", blob).expect("it is whole");
+        let described: BTreeSet<String> = info.indices.iter().cloned().collect();
+        let has = |(_, index): &(&String, &snapferry::repo::IndexEntry)| index.snapshots.contains(&snapshot.uuid);
+        let listed: BTreeSet<String> = root.indices.iter().filter(has).map(|(name, _)| name.clone()).collect();
+        assert_eq!(described, listed, "{what}: {}", snapshot.name);
+    }
+}
+
+#[tokio::test]
+async fn a_selection_of_indices_can_grow_and_shrink_in_any_order() {
+    for name in ["es-5.6.16-main", "es-8.12.2-again-stateB", "es-9.0.0-main", "opensearch-2.19.6-logs"] {
+        let (source, target) = (fixture(name), MemoryStore::default());
+        let indices: Vec<String> = root(&source.contents()).indices.keys().cloned().collect();
+        let [a, b, c] = [&indices[0], &indices[1], &indices[2]].map(String::as_str);
+        for (wanted, prune) in
+            [(vec![a], false), (vec![b], false), (vec![c], true), (vec![a, b], true), (vec![b], true)]
+        {
+            let mut options = selecting(&[], &wanted);
+            options.repository.prune = prune.then_some(100);
+            must_be_done(&copy(&source, &target, &options).await, name);
+            must_agree(&target, &format!("{name} {wanted:?}"));
+            judge(&target, name);
+            let (counted, again) = counted(&source.contents(), &target.contents(), &selecting(&[], &wanted)).await;
+            assert_eq!(again.root, Some(RootState::Unchanged), "{name} {wanted:?}");
+            assert!(counted.values().sum::<u64>() <= 6, "{name} {wanted:?}: {counted:?}");
+        }
+        must_be_done(&copy(&source, &target, &quick()).await, name);
+        must_agree(&target, name);
+        assert_eq!(judge(&target, name), judge(&source, name));
+    }
+}
+
+#[tokio::test]
+async fn data_of_another_length_at_the_source_leaves_its_snapshots_out_too() {
+    let (source, target) = (fixture("es-7.10.2-main"), MemoryStore::default());
+    let contents = source.contents();
+    let (bad, content) = contents
+        .iter()
+        .find(|(key, content)| key.as_str().contains("/__") && content.len() > 1000)
+        .expect("it has data");
+    source.insert(bad.clone(), content.slice(..content.len() - 5), at(1_000));
+    let report = copy(&source, &target, &quick()).await;
+    assert!(report.error.is_none() && !report.left_out.is_empty(), "{:?}", report.error);
+    judge(&target, "the others");
+    let mut options = quick();
+    options.repository.allow_damaged = true;
+    let insisted = MemoryStore::default();
+    must_be_done(&copy(&source, &insisted, &options).await, "insisted");
+    assert_eq!(insisted.contents()[bad].len(), content.len() - 5, "as it is");
+}
+
+#[tokio::test]
+async fn what_the_target_has_whole_stays_when_the_source_is_damaged() {
+    for name in ["es-5.6.16-main", "es-9.0.0-main"] {
+        for which in ["meta-", "snap-", "/meta-", "/snap-"] {
+            let (source, target) = (fixture(name), MemoryStore::default());
+            must_be_done(&copy(&source, &target, &quick()).await, name);
+            let contents = source.contents();
+            let fits = |key: &str| if which.starts_with('/') { key.contains(which) } else { key.starts_with(which) };
+            let lost = contents.keys().find(|key| fits(key.as_str())).expect("there is one");
+            source.remove(lost);
+            let mut options = quick();
+            options.repository.deep = true;
+            let report = copy(&source, &target, &options).await;
+            assert!(report.error.is_none() && !report.left_out.is_empty(), "{name} {lost}: {:?}", report.error);
+            assert!(report.left_out.iter().all(|one| one.reason.contains("stays")), "{:?}", report.left_out);
+            assert_eq!(names(&target.contents()), names(&contents), "{name} {lost}: nothing is lost");
+            judge(&target, &format!("{name} {lost}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_published_when_nothing_is_left_or_the_source_was_emptied() {
+    let (source, target) = (fixture("es-8.12-movies"), MemoryStore::default());
+    let contents = source.contents();
+    for key in contents.keys().filter(|key| key.as_str().contains("/snap-")) {
+        source.remove(key);
+    }
+    let report = copy(&source, &target, &quick()).await;
+    assert_eq!((report.left_out.len(), newest_root(&target.contents())), (2, None));
+
+    let (source, target) = (fixture("es-8.12-movies"), MemoryStore::default());
+    copy(&source, &target, &quick()).await;
+    let root = String::from_utf8(contents[&key("index-1")].to_vec()).expect("JSON");
+    let uuid = root.split("\"uuid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it has one");
+    let emptied =
+        format!(r#"{{"min_version":"7.12.0","uuid":"{uuid}","cluster_id":"c","snapshots":[],"indices":{{}}}}"#);
+    source.insert(key("index-2"), emptied, at(2_000));
+    let error = copy(&source, &target, &quick()).await.error.expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Diverged, "{error}");
+    assert_eq!(names(&target.contents()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_deep_run_over_a_healthy_copy_copies_nothing_again() {
+    for name in FIXTURES {
+        let (source, target) = (fixture(name), MemoryStore::default());
+        copy(&source, &target, &quick()).await;
+        let mut options = quick();
+        options.repository.deep = true;
+        let report = copy(&source, &target, &options).await;
+        must_be_done(&report, name);
+        let data = target.contents().keys().filter(|key| key.as_str().contains("/__")).count() as u64;
+        assert!(report.summary.skipped.objects >= data, "{name}: {:?}", report.summary.reasons);
+        assert_eq!(judge(&target, name), judge(&source, name));
+    }
+}
+
 #[tokio::test]
 async fn a_selection_of_nothing_is_refused_by_name() {
+    let never = selecting(&["s1"], &["gamma"]);
+    let error = copy(&fixture("es-9.0.0-main"), &MemoryStore::default(), &never).await.error.expect("refused");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "s1 has no gamma: {error}");
     let source = fixture("es-8.12-movies");
     for (options, word) in [(selecting(&["nosuch"], &[]), "nosuch"), (selecting(&[], &["nosuch-*"]), "nosuch-*")] {
         let target = MemoryStore::default();
@@ -325,6 +443,7 @@ async fn a_damaged_blob_is_named_and_its_snapshots_are_left_out() {
             assert_eq!(names(&target.contents()).union(&left_out).cloned().collect::<BTreeSet<_>>(), all, "{name}");
         }
 
+        assert_ne!(target.contents().get(&bad), source.contents().get(&bad), "{name}: what is damaged does not travel");
         let mut options = quick();
         options.repository.allow_damaged = true;
         let insisted = MemoryStore::default();

@@ -63,10 +63,10 @@ pub(super) struct Copying {
 #[command(next_help_heading = "Snapshot repositories")]
 pub(super) struct RepositoryFlags {
     /// Copy only these snapshots: names, globs, `latest`, `latest:3`, `since:TIME`; separated by commas, or given several times. The target's root names only these, and what it named before of the source's
-    #[arg(long, value_name = "SELECTION", value_delimiter = ',')]
+    #[arg(long, value_name = "SELECTION")]
     pub(super) snapshots: Vec<String>,
     /// Copy only these indices of the snapshots: names or globs, separated by commas, or given several times
-    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    #[arg(long, value_name = "GLOB")]
     pub(super) indices: Vec<String>,
     /// Follow the source and the selection: name nothing else at the target, and after `--grace` delete what no snapshot there needs any more
     #[arg(long)]
@@ -90,8 +90,8 @@ pub(super) struct RepositoryFlags {
 
 impl RepositoryFlags {
     fn options(&self, notes: &mut Vec<String>) -> Result<ops::sync::RepositoryOptions> {
-        let snapshots = self.snapshots.iter().map(|text| pick(text, notes)).collect::<Result<_>>()?;
-        let indices = self.indices.iter().map(|text| glob("--indices", text)).collect::<Result<_>>()?;
+        let snapshots = words(&self.snapshots).map(|text| pick(text, notes)).collect::<Result<_>>()?;
+        let indices = words(&self.indices).map(|text| glob("--indices", text)).collect::<Result<_>>()?;
         Ok(ops::sync::RepositoryOptions {
             selection: Selection { snapshots, indices },
             prune: self.prune.then_some(self.max_share),
@@ -102,6 +102,30 @@ impl RepositoryFlags {
             overwrite_changed: false,
         })
     }
+}
+
+/// The words of a flag that takes several, separated by commas but for those between braces.
+fn words(texts: &[String]) -> impl Iterator<Item = &str> {
+    let split = |text: &'_ str| -> Vec<(usize, usize)> {
+        let (mut depth, mut from, mut words) = (0_i32, 0, Vec::new());
+        for (at, c) in text.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth <= 0 => {
+                    words.push((from, at));
+                    from = at + 1;
+                }
+                _ => {}
+            }
+        }
+        words.push((from, text.len()));
+        words
+    };
+    texts
+        .iter()
+        .flat_map(move |text| split(text).into_iter().map(move |(from, to)| text[from..to].trim()))
+        .filter(|word| !word.is_empty())
 }
 
 /// Reads a word of `--snapshots`.

@@ -54,8 +54,8 @@ impl Codec {
     /// The longest body that is believed, in bytes, unpacked. Far above what clusters write, and what stops a bomb.
     fn largest(self) -> u64 {
         match self {
-            Self::Snapshot => 128 * MIB,
-            Self::IndexMetadata | Self::Snapshots => 256 * MIB,
+            Self::Snapshot => 32 * MIB,
+            Self::IndexMetadata | Self::Snapshots => 64 * MIB,
             Self::Metadata => 1024 * MIB,
         }
     }
@@ -258,10 +258,10 @@ mod tests {
     fn a_bomb_is_stopped_and_what_follows_the_object_refused() {
         // An object with one long string in it.
         let mut body = b":)\n\x05\xFA\x80a\xE0".to_vec();
-        body.resize(140 * 1024 * 1024, b'x');
+        body.resize(40 * 1024 * 1024, b'x');
         body.extend_from_slice(b"\xFC\xFB");
         let error = Codec::Snapshot.check("x", &deflated(&body)).expect_err("too long");
-        assert!(error.to_string().contains("134217728 bytes"), "{error}");
+        assert!(error.to_string().contains("33554432 bytes"), "{error}");
         let mut body = serde_smile::to_vec(&object("a", Value::Null)).expect("it can be written");
         body.push(0xFF);
         assert!(Codec::Snapshot.check("x", &Codec::Snapshot.wrap(&body)).is_err());

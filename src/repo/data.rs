@@ -153,7 +153,7 @@ impl RootIndex {
                 return newer(name, &text);
             }
             corrupt(name, format!("it is not the list of snapshots it should be: {text}"))
-                .hint("if this is no snapshot repository, copy it with `--mode plain`")
+                .hint("a file of that name hides the roots of lower numbers: `inspect` tells whether one of them is whole, and then this one is to be removed; if there is no snapshot repository here, copy it with `--mode plain`")
         })?;
         root.must_be_known(name)?;
         root.must_agree(name)?;
@@ -276,7 +276,9 @@ fn newer(name: &str, what: &str) -> Error {
 }
 
 fn corrupt(name: &str, cause: String) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("read the root `{name}`")).because(cause)
+    Error::new(ErrorKind::Corrupt, format!("read the root `{name}`"))
+        .because(cause)
+        .hint("it is damaged, or somebody else than a cluster wrote it: `inspect` tells whether an older root is whole")
 }
 
 impl<'de> Deserialize<'de> for SnapshotEntry {

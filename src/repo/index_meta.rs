@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde_smile::value::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
@@ -72,15 +71,15 @@ struct Outer(IndexMeta);
 #[derive(Deserialize)]
 struct Inner {
     #[serde(default)]
-    settings: Option<Value>,
+    settings: Texts,
     #[serde(default)]
-    aliases: Option<Value>,
+    aliases: Names,
     #[serde(default)]
     state: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Outer {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Member;
         impl<'de> Visitor<'de> for Member {
             type Value = Outer;
@@ -92,12 +91,7 @@ impl<'de> Deserialize<'de> for Outer {
                     return Err(serde::de::Error::custom("there is no index in it"));
                 };
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                let mut settings = BTreeMap::new();
-                flatten("", inner.settings.unwrap_or(Value::Null), &mut settings);
-                let aliases = match inner.aliases {
-                    Some(Value::Object(aliases)) => aliases.into_iter().map(|(name, _)| name).collect(),
-                    _ => Vec::new(),
-                };
+                let (Texts(settings), Names(aliases)) = (inner.settings, inner.aliases);
                 Ok(Outer(IndexMeta { name, settings, aliases, state: inner.state }))
             }
         }
@@ -105,21 +99,110 @@ impl<'de> Deserialize<'de> for Outer {
     }
 }
 
-/// Settings come flat from every version seen; nested ones mean the same.
-fn flatten(name: &str, value: Value, into: &mut BTreeMap<String, String>) {
-    let text = match value {
-        Value::Object(members) => {
-            for (member, value) in members {
-                let full = if name.is_empty() { member } else { format!("{name}.{member}") };
-                flatten(&full, value, into);
-            }
-            return;
+/// Settings by their full names. They come flat from every version seen; nested ones mean the same, and lists are passed over.
+#[derive(Default)]
+struct Texts(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut texts = BTreeMap::new();
+        deserializer.deserialize_any(Setting { name: String::new(), texts: &mut texts })?;
+        Ok(Self(texts))
+    }
+}
+
+/// A setting, or several below one name, on their way into the map: nothing else of them is kept.
+struct Setting<'a> {
+    name: String,
+    texts: &'a mut BTreeMap<String, String>,
+}
+
+impl Setting<'_> {
+    fn keep(self, text: &dyn fmt::Display) {
+        self.texts.insert(self.name, text.to_string());
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Setting<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Setting<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings")
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<(), E> {
+        self.keep(&text);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> std::result::Result<(), E> {
+        self.keep(&number);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> std::result::Result<(), E> {
+        self.keep(&truth);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> std::result::Result<(), E> {
+        self.keep(&number);
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<(), A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        while let Some(member) = map.next_key::<String>()? {
+            let name = if self.name.is_empty() { member } else { format!("{}.{member}", self.name) };
+            map.next_value_seed(Setting { name, texts: &mut *self.texts })?;
         }
-        Value::String(text) => text,
-        Value::Integer(number) => number.to_string(),
-        Value::Long(number) => number.to_string(),
-        Value::Boolean(truth) => truth.to_string(),
-        _ => return,
-    };
-    into.insert(name.to_owned(), text);
+        Ok(())
+    }
+}
+
+/// The names of the members of an object.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Names, E> {
+                Ok(Names::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Names, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Names::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
 }

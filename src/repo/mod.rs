@@ -115,6 +115,15 @@ pub fn pin(
     walk: Walk,
     identity: String,
 ) -> Result<RootPin> {
+    let highest = target
+        .root
+        .as_ref()
+        .map_or(repository.root.generation, |there| there.generation.max(repository.root.generation));
+    if i64::try_from(highest.number()).is_ok_and(|number| number > i64::MAX - 1_000) {
+        return Err(Error::new(ErrorKind::Unsupported, "publish a root behind this one")
+            .because(format!("`index-{highest}` is about the highest number that Elasticsearch can read"))
+            .hint("nobody counts as far: find out who wrote it, and copy a repository without it"));
+    }
     if let (Some(root), Some(there)) = (&target.root, &walk.there) {
         let record = target.record.as_deref().and_then(Record::parse);
         check_target(repository, root, &there.root, record.as_ref())?;

@@ -155,6 +155,12 @@ impl RootPin {
         Ok(Some((bytes, self.walk.target.read_if_there(NAME, LARGEST_ROOT).await?)))
     }
 
+    /// Whether the target's newest root is another one by now.
+    pub async fn target_moved(&self) -> Result<bool> {
+        let now = Roots::list(&self.walk.target).await?.newest.map(|(generation, _)| generation);
+        Ok(now != self.target.root.as_ref().map(|root| root.generation))
+    }
+
     /// Everything the copy needs.
     #[must_use]
     pub fn walk(&self) -> &Arc<Walk> {

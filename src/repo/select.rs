@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// One word of a selection of snapshots.
 #[derive(Debug, Clone)]
 pub enum Pick {
-    /// Snapshots whose name matches: a name, or a glob with `*`, `?`, `[…]` and `{…}`.
-    Name(GlobMatcher),
+    /// Snapshots of that name, or whose name matches if it is a glob with `*`, `?`, `[…]` and `{…}`.
+    Name(String, Option<GlobMatcher>),
     /// So many of the newest that can be restored.
     Latest(usize),
     /// Those that began at that time or later.
@@ -24,7 +24,13 @@ pub enum Pick {
 impl Pick {
     /// A name or a glob.
     pub fn name(text: &str) -> Result<Self> {
-        glob("--snapshots", text).map(Self::Name)
+        let odd = text.contains(['[', ']', '{', '}']);
+        match glob("--snapshots", text) {
+            Ok(glob) => Ok(Self::Name(text.to_owned(), Some(glob))),
+            // It may be the very name of a snapshot.
+            Err(_) if odd => Ok(Self::Name(text.to_owned(), None)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -56,7 +62,7 @@ impl Selection {
     /// Whether it asks for times that only the descriptions of snapshots tell, because the root does not.
     #[must_use]
     pub fn needs_times(&self, root: &RootIndex) -> bool {
-        let by_time = self.snapshots.iter().any(|pick| !matches!(pick, Pick::Name(_)));
+        let by_time = self.snapshots.iter().any(|pick| !matches!(pick, Pick::Name(..)));
         by_time && root.snapshots.iter().any(|snapshot| snapshot.start_time_millis.is_none())
     }
 
@@ -73,30 +79,34 @@ impl Selection {
         };
         let mut selected = BTreeSet::new();
         for pick in &self.snapshots {
-            let before = selected.len();
+            let mut chosen = BTreeSet::new();
             match pick {
-                Pick::Name(glob) => {
-                    let named = root.snapshots.iter().filter(|snapshot| glob.is_match(snapshot.name.as_str()));
+                Pick::Name(text, glob) => {
+                    let exact = root.snapshots.iter().any(|snapshot| snapshot.name.as_str() == text);
+                    let fits = |name: &str| {
+                        if exact { name == text } else { glob.as_ref().is_some_and(|glob| glob.is_match(name)) }
+                    };
+                    let named = root.snapshots.iter().filter(|snapshot| fits(&snapshot.name));
                     let named: Vec<Name> = named.map(|snapshot| snapshot.uuid.clone()).collect();
                     if named.is_empty() {
-                        return Err(nothing(root, &format!("no snapshot is called `{}`", glob.glob())));
+                        return Err(nothing(root, &format!("no snapshot is called `{}`", text.escape_default())));
                     }
-                    selected.extend(named);
+                    chosen.extend(named);
                 }
                 Pick::Latest(count) => {
                     let mut newest: Vec<_> = root.snapshots.iter().filter(|entry| entry.is_restorable()).collect();
                     newest.sort_by_key(|snapshot| std::cmp::Reverse(began(snapshot)));
-                    selected.extend(newest.into_iter().take(*count).map(|snapshot| snapshot.uuid.clone()));
+                    chosen.extend(newest.into_iter().take(*count).map(|snapshot| snapshot.uuid.clone()));
                 }
                 Pick::Since(time) => {
                     let since = root.snapshots.iter().filter(|snapshot| began(snapshot) >= time.as_millisecond());
-                    selected.extend(since.map(|snapshot| snapshot.uuid.clone()));
+                    chosen.extend(since.map(|snapshot| snapshot.uuid.clone()));
                 }
             }
-            let only = self.snapshots.len() == 1;
-            if only && selected.len() == before {
+            if chosen.is_empty() {
                 return Err(nothing(root, "no snapshot of it is as new as that"));
             }
+            selected.append(&mut chosen);
         }
         Ok(Some(selected))
     }
@@ -135,13 +145,26 @@ pub struct Desired {
     pub kept: HashMap<Name, HashSet<Name>>,
     /// Snapshots that cannot be copied whole.
     pub excluded: BTreeSet<Name>,
+    /// Of these, those that the target has: they stay there as they are (`kept`).
+    pub held: BTreeSet<Name>,
 }
 
 impl Desired {
     /// Whether it is everything that the source has.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.selected.is_none() && self.indices.is_empty() && self.excluded.is_empty()
+        self.selected.is_none() && self.indices.is_empty() && self.excluded.is_empty() && self.held.is_empty()
+    }
+
+    /// Whether the user's words together choose anything at all.
+    #[must_use]
+    pub fn chooses(&self, root: &RootIndex) -> bool {
+        let chosen = |uuid: &Name| self.selected.as_ref().is_none_or(|selected| selected.contains(uuid));
+        if self.indices.is_empty() {
+            return self.selected.is_none() || root.snapshots.iter().any(|snapshot| chosen(&snapshot.uuid));
+        }
+        let indices = root.indices.iter().filter(|(name, _)| self.indices.iter().any(|glob| glob.is_match(name)));
+        indices.flat_map(|(_, index)| &index.snapshots).any(chosen)
     }
 
     /// Whether the user asked for a part.
@@ -153,12 +176,16 @@ impl Desired {
     /// Whether the target shall name this index of this snapshot.
     #[must_use]
     pub fn has(&self, name: &str, index: &IndexEntry, uuid: &Name) -> bool {
+        let kept = || self.kept.get(&index.id).is_some_and(|kept| kept.contains(uuid));
+        if self.held.contains(uuid) {
+            return kept();
+        }
         if self.excluded.contains(uuid) {
             return false;
         }
         let selected = self.selected.as_ref().is_none_or(|selected| selected.contains(uuid))
             && (self.indices.is_empty() || self.indices.iter().any(|glob| glob.is_match(name)));
-        selected || self.kept.get(&index.id).is_some_and(|kept| kept.contains(uuid))
+        selected || kept()
     }
 
     /// The snapshots of an index that the target shall name.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::engine::Engine;
+use super::look::{is_sealed, remembers};
 use super::phase::{Item, Method, Phase, Transfer};
 use super::pipe::Pipe;
 use super::proof::{Proof, prove};
@@ -25,7 +26,7 @@ use crate::event::Event;
 use crate::store::wrap::retry;
 use crate::store::{
     Algorithm, Attributes, Body, Checksum, GetOptions, GetResult, Head, Key, MultipartUpload, ObjectMeta, Part,
-    PartSpec, PutOptions, parts, short,
+    PartSpec, PutOptions, parts,
 };
 
 /// Proof that one object is at the target.
@@ -53,7 +54,13 @@ pub(super) enum Outcome {
 
 /// Carries out a transfer.
 pub(super) async fn perform<P: Phase>(engine: &Engine, transfer: &Transfer<P>) -> Result<Outcome> {
-    let item = &transfer.item;
+    let actual;
+    let item = if transfer.item.any_length {
+        actual = engine.as_it_is(&transfer.item).await?;
+        &actual
+    } else {
+        &transfer.item
+    };
     match transfer.method {
         Method::Copy => {}
         Method::CopyUnlessRemembered => {
@@ -102,41 +109,6 @@ async fn held(engine: &Engine, key: &Key, content: &Bytes) -> Result<Receipt> {
     .await
 }
 
-/// Reads the target's object and holds it against its seal.
-async fn is_sealed(engine: &Engine, item: &Item) -> Result<bool> {
-    let Some(seal) = &item.seal else { return Ok(false) };
-    retry(&engine.options.retry, engine.reporter.as_ref(), || async {
-        let mut body = match engine.to.get(item.key(), GetOptions::default()).await {
-            Ok(got) => got.body,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let (mut watch, mut count) = (seal.watch(0), 0);
-        while let Some(bytes) = body.stream.next().await {
-            let bytes = bytes?;
-            watch.take(&bytes);
-            count += bytes.len() as u64;
-        }
-        if count == body.length { Ok(seal.holds(&watch.piece())) } else { Err(short(body.length, count)) }
-    })
-    .await
-}
-
-/// Whether the target's object says of itself that it is a copy of exactly this source object. Where it says nothing, equal MD5 marks do.
-async fn remembers(engine: &Engine, source: &ObjectMeta) -> Result<bool> {
-    let looked = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.head(&source.key)).await;
-    let there = match looked {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        other => other?,
-    };
-    let marks = |etag: Option<&crate::store::ETag>| etag.and_then(crate::store::ETag::md5);
-    Ok(there.meta.size == source.size
-        && match there.attributes.remembered() {
-            Some((time, etag)) => time == source.modified && etag == source.etag,
-            None => marks(source.etag.as_ref()).is_some_and(|mark| there.checksums.contains(&mark)),
-        })
-}
-
 /// Copies an object in one request to each side.
 async fn whole(engine: &Engine, item: &Item) -> Result<Receipt> {
     let (source, key) = (&item.source, item.key());
@@ -144,7 +116,7 @@ async fn whole(engine: &Engine, item: &Item) -> Result<Receipt> {
     let found_before = AtomicU64::new(u64::MAX);
     retry(&engine.options.retry, engine.reporter.as_ref(), || async {
         let mut got = engine.from.get(&source.key, GetOptions::default()).await?;
-        announced(source, got.body.length, &got.meta)?;
+        announced(item, got.body.length, &got.meta)?;
         // Of an object that comes from metadata only the answer tells when it was written.
         let origin = if item.is_listed() { source } else { &got.meta };
         let attributes = engine.attributes(std::mem::take(&mut got.attributes), origin);
@@ -189,9 +161,18 @@ fn sealed(engine: &Engine, item: &Item, piece: Option<Piece>) -> Result<()> {
 }
 
 /// What the source says it sends must be what the plan was made for.
-pub(super) fn announced(source: &ObjectMeta, length: u64, now: &ObjectMeta) -> Result<()> {
+pub(super) fn announced(item: &Item, length: u64, now: &ObjectMeta) -> Result<()> {
+    let source = &item.source;
     if length == source.size {
         return Ok(());
+    }
+    if !item.is_listed() {
+        return Err(Error::new(ErrorKind::Damaged, format!("copy {:?}", source.key))
+            .because(format!(
+                "it is damaged at the source: it has {length} bytes, and its snapshots say {}",
+                source.size
+            ))
+            .hint("`verify` on the source tells which snapshots need it"));
     }
     let changed = now.modified > source.modified || (now.etag.is_some() && now.etag != source.etag);
     let (kind, cause) = if changed && source.etag.is_some() {
@@ -239,7 +220,7 @@ async fn in_parts(engine: &Engine, item: &Item) -> Result<Whole> {
     let specs = parts(source.size, engine.options.part_size, &engine.to.capability())?;
     // Every range must come from the same content, and the look also tells its attributes and the checksum of the whole.
     let head = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.from.head(&source.key)).await?;
-    announced(source, head.meta.size, &head.meta)?;
+    announced(item, head.meta.size, &head.meta)?;
     if source.etag.is_some() && head.meta.etag != source.etag {
         return Err(Error::new(ErrorKind::Precondition, format!("copy {:?}", source.key))
             .because("it has changed since it was listed"));
@@ -333,7 +314,7 @@ impl Job<'_> {
         retry(&engine.options.retry, engine.reporter.as_ref(), || async {
             let options = GetOptions { range: Some(range.clone()), if_match: self.head.meta.etag.clone() };
             let got: GetResult = engine.from.get(&source.key, options).await?;
-            announced(source, got.meta.size, &got.meta)?;
+            announced(self.item, got.meta.size, &got.meta)?;
             let (pipe, body) = engine.pipe(got);
             if let Some(seal) = &self.item.seal {
                 pipe.watch(&source.key, seal, spec.offset, false);
@@ -380,6 +361,14 @@ pub(super) async fn abort(key: &Key, upload: &dyn MultipartUpload) {
 }
 
 impl Engine {
+    /// An item with the length that it really has.
+    async fn as_it_is(&self, item: &Item) -> Result<Item> {
+        let head = retry(&self.options.retry, self.reporter.as_ref(), || self.from.head(&item.source.key)).await?;
+        let mut actual = item.clone();
+        actual.source.size = head.meta.size;
+        Ok(actual)
+    }
+
     fn pipe(&self, got: GetResult) -> (Pipe, Body) {
         Pipe::through(got, &self.algorithms, self.reporter.clone(), Pace::clone(&self.pace))
     }

@@ -16,6 +16,7 @@ mod copy;
 mod engine;
 mod filter;
 mod join;
+mod look;
 mod pace;
 mod phase;
 mod pipe;

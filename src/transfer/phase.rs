@@ -69,6 +69,8 @@ pub struct Item {
     pub to: Option<Key>,
     /// The checksum in its own content.
     pub seal: Option<Seal>,
+    /// Whether it is copied whatever its length turns out to be.
+    pub any_length: bool,
     /// Its content, if that is at hand.
     #[serde(default, with = "content")]
     pub content: Option<Bytes>,
@@ -78,7 +80,7 @@ impl Item {
     /// An object of a listing.
     #[must_use]
     pub fn listed(source: ObjectMeta) -> Self {
-        Self { source, to: None, seal: None, content: None }
+        Self { source, to: None, seal: None, any_length: false, content: None }
     }
 
     /// An object of which only name and length are known.

@@ -239,8 +239,11 @@ impl CopyPlan {
             self.held_back += 1;
             return Ok(Step::Skip { key: key.clone(), bytes, reason: "filtered" });
         }
-        let mark = mark(key, bytes);
-        self.promise(mark);
+        // What is copied whatever its length is cannot be looked for by it.
+        if !matches!(&want, Want::Data { item, .. } if item.any_length) {
+            let mark = mark(key, bytes);
+            self.promise(mark);
+        }
         Ok(match want {
             Want::Data { item, maybe_there: false } => Step::Copy(Transfer::new(item, Reason::Missing, Method::Copy)),
             Want::Data { item, maybe_there: true } => {

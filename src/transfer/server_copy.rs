@@ -9,14 +9,14 @@ use super::proof::prove;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::store::wrap::retry;
-use crate::store::{Head, Key, MultipartUpload, Origin, Part, PutOptions, parts};
+use crate::store::{Head, MultipartUpload, Origin, Part, PutOptions, parts};
 
 /// Lets the server copy an object, in parts if it is larger than one request copies, and looks at what came of it.
 pub(super) async fn perform(engine: &Engine, copying: &Copying, item: &Item) -> Result<Receipt> {
     let (source, key) = (&item.source, item.key());
     let from = Origin { location: &copying.location, meta: source };
     let head = if source.size > copying.max {
-        in_parts(engine, from, key).await?
+        in_parts(engine, from, item).await?
     } else {
         let options = PutOptions::default();
         retry(&engine.options.retry, engine.reporter.as_ref(), || engine.to.copy(from, key, &options)).await?;
@@ -43,13 +43,13 @@ pub(super) async fn perform(engine: &Engine, copying: &Copying, item: &Item) -> 
     Ok(Receipt { bytes: source.size, checksum: None, source: from, target: to, sealed: false })
 }
 
-async fn in_parts(engine: &Engine, from: Origin<'_>, key: &Key) -> Result<Option<Head>> {
-    let source = from.meta;
+async fn in_parts(engine: &Engine, from: Origin<'_>, item: &Item) -> Result<Option<Head>> {
+    let (source, key) = (from.meta, item.key());
     // The server moves the bytes: the fewer the parts the better.
     let capability = engine.to.capability();
     let specs = parts(source.size, capability.max_part.min(1 << 30), &capability)?;
     let head = retry(&engine.options.retry, engine.reporter.as_ref(), || engine.from.head(&source.key)).await?;
-    announced(source, head.meta.size, &head.meta)?;
+    announced(item, head.meta.size, &head.meta)?;
     let options = PutOptions { attributes: engine.attributes(head.attributes.clone(), source), if_absent: false };
     let begin = || engine.to.put_multipart(key, source.size, &options);
     let upload = retry(&engine.options.retry, engine.reporter.as_ref(), begin).await?;

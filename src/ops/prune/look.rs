@@ -29,6 +29,7 @@ impl Prune<'_> {
         let mut listed = surplus::roots(&at_location).await?;
         let Some((generation, meta)) = listed.pop() else { return Err(self.nothing()) };
         let Some(newest) = read(&at_location, generation, meta).await? else { return Err(self.moved()) };
+        must_be_published(&at_location, generation).await?;
         let (difference, older, beside) = self.difference(&at_location, &newest, &listed).await?;
         let base = beside.unwrap_or(at_location);
         let reader = Reader::new(base.clone(), newest.index.clone()).await.map_err(|error| self.unread(error))?;
@@ -150,6 +151,18 @@ async fn read(base: &Base, generation: Generation, meta: ObjectMeta) -> Result<O
 fn remaining(grace: Duration, published: Timestamp, now: Timestamp) -> Duration {
     let age = Duration::try_from(now.duration_since(published)).unwrap_or_default();
     grace.saturating_sub(age)
+}
+
+/// A stray file with a high number hides the copy's own root, and everything would be measured by it: what readers without a listing are
+/// told must agree.
+async fn must_be_published(base: &Base, generation: Generation) -> Result<()> {
+    let latest = base.read_if_there("index.latest", 1024).await?;
+    match latest {
+        Some(latest) if latest != generation.latest() => Err(Error::new(ErrorKind::Diverged, "prune by the newest root")
+            .because(format!("`index.latest` does not say `index-{generation}`: somebody else may have written that root, or a sync was stopped behind it"))
+            .hint("`verify` tells what is wrong; a sync that ends well makes both agree")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ impl Sync<'_> {
         let shows = repo::look_at(&target).await?;
         let there = Self::there(&target, &shows, repository)?;
         let desired = self.desired(&reader, there.as_ref(), &options.selection, learnt).await?;
+        self.must_not_be_emptied(repository, there.as_ref())?;
         let first = shows.root.is_none();
         let look = match (options.deep, learnt.leftovers) {
             (true, _) => Look::Deep,
@@ -144,6 +145,17 @@ impl Sync<'_> {
         let pin = repo::pin(repository, self.patient(&self.from.store), shows, walk, identity)?;
         tracing::debug!(generation = %repository.root.generation, fingerprint = %repository.root.fingerprint(), ?look, "pinned");
         Ok(RepositoryRound { pin: Arc::new(pin.strict(options.require_readonly)), ends: [from, to], first })
+    }
+
+    /// A source that lists nothing any more would leave a copy without a snapshot: that must be asked for.
+    fn must_not_be_emptied(&self, repository: &Repository, there: Option<&Reader>) -> Result<()> {
+        let lost = there.map_or(0, |there| there.root.snapshots.len());
+        if lost == 0 || !repository.index.snapshots.is_empty() || self.options.repository.prune.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Diverged, "copy a repository without a snapshot")
+            .because(format!("the source lists none any more, and the target {lost}"))
+            .hint("check the source; if all of them were deleted on purpose, `--prune` follows"))
     }
 
     /// A reader of what the target shows; none if it shows nothing that can be read.
@@ -190,14 +202,23 @@ impl Sync<'_> {
         let times = if selection.needs_times(root) { times(source).await? } else { HashMap::new() };
         let selected = selection.resolve(root, &times)?;
         let listed: HashSet<&Name> = root.snapshots.iter().map(|snapshot| &snapshot.uuid).collect();
-        // One that was deleted meanwhile needs no exclusion any more.
-        let excluded = learnt.excluded.iter().filter(|uuid| listed.contains(uuid)).cloned().collect();
-        let mut desired = Desired { selected, indices: selection.indices.clone(), kept: HashMap::new(), excluded };
-        if let (Some(there), false, false) = (there, selection.is_all(), self.options.repository.prune.is_some()) {
-            for index in there.root.indices.values() {
-                let kept = index.snapshots.iter().filter(|uuid| listed.contains(*uuid)).cloned().collect();
-                desired.kept.insert(index.id.clone(), kept);
-            }
+        // One that was deleted meanwhile needs no exclusion any more, and one that the target has whole stays there.
+        let listed_there = |uuid: &Name| there.is_some_and(|there| there.root.snapshot(uuid).is_some());
+        let damaged = learnt.excluded.iter().filter(|uuid| listed.contains(uuid)).cloned();
+        let (held, excluded) = damaged.partition(listed_there);
+        let mut desired =
+            Desired { selected, indices: selection.indices.clone(), kept: HashMap::new(), excluded, held };
+        if !desired.chooses(root) {
+            return Err(Error::new(ErrorKind::NotFound, "select snapshots and indices")
+                .because("none of the selected snapshots has any of the selected indices")
+                .hint("`inspect` lists the indices of each snapshot"));
+        }
+        let Some(there) = there else { return Ok(desired) };
+        let keeps_others = !selection.is_all() && self.options.repository.prune.is_none();
+        for index in there.root.indices.values() {
+            let keeps = |uuid: &&Name| listed.contains(*uuid) && (keeps_others || desired.held.contains(*uuid));
+            let kept = index.snapshots.iter().filter(keeps).cloned().collect();
+            desired.kept.insert(index.id.clone(), kept);
         }
         Ok(desired)
     }

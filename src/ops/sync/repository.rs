@@ -62,9 +62,15 @@ impl Sync<'_> {
         round.pin.begin().await?;
         let target = round.pin.walk().target().clone();
         let (lease, leftovers) = Lease::take(&target).await?;
+        // Whoever held it before may have published since we looked.
+        let moved = round.pin.target_moved().await;
         let cancel = self.cancel.child_token();
         let done = {
-            let work = self.rounds(round, leftovers, &cancel, report);
+            let work = async {
+                let round =
+                    if moved? { self.unless_cancelled(self.pin_again(&Learnt::default())).await? } else { round };
+                self.rounds(round, leftovers, &cancel, report).await
+            };
             tokio::pin!(work);
             tokio::select! {
                 done = &mut work => done,
@@ -75,8 +81,9 @@ impl Sync<'_> {
                 }
             }
         };
-        let complete = done.is_ok() && report.summary.failed.objects == report.left_out.len() as u64;
-        lease.release(complete && report.root != Some(RootState::HeldBack)).await;
+        let complete = done.is_ok() && report.summary.failed.objects == 0 && report.root != Some(RootState::HeldBack);
+        let untouched = !leftovers && report.summary.copied.objects == 0;
+        lease.release(complete || untouched).await;
         done?;
         self.prune(report).await
     }
@@ -213,6 +220,11 @@ impl Sync<'_> {
             rounds.excluded.extend(excluded);
             return Ok(Ended::Learnt);
         }
+        if !rounds.excluded.is_empty() && round.pin.walk().named() == 0 {
+            let text = "nothing was published: no snapshot can be copied whole";
+            self.reporter.report(&Event::Warning(text));
+            return Ok(Ended::Done);
+        }
         let meta = data.copy(plan, &mut report.summary).await?;
         if plan.held_back() > 0 {
             report.root = Some(RootState::HeldBack);
@@ -295,6 +307,8 @@ impl Sync<'_> {
                 self.reporter.report(&Event::Warning(&text));
                 continue;
             }
+            let stays = if last.pin.walk().holds(&uuid) { "; what the target has of it stays" } else { "" };
+            let reason = format!("{reason}{stays}");
             let text = format!("the snapshot `{name}` is left out: {reason}");
             self.reporter.report(&Event::Warning(&text));
             report.left_out.push(LeftOut { name, uuid: uuid.to_string(), reason });
@@ -324,6 +338,13 @@ impl Sync<'_> {
             return Ok(());
         }
         let pruning = prune::Options { grace: options.grace, max_share, retry: self.options.transfer.retry };
+        // A run that changed nothing leaves nothing to do, in most cases: no lease is taken to find that out.
+        if report.root == Some(RootState::Unchanged) {
+            let preview = prune::preview(self.to, &pruning, &self.reporter, &self.cancel).await?;
+            if preview.surplus.total().objects == 0 {
+                return Ok(());
+            }
+        }
         let mut pruned = prune::run(self.to, &pruning, &self.reporter, &self.cancel).await;
         for totals in pruned.deleted.values() {
             report.summary.deleted.objects += totals.objects;

@@ -38,40 +38,33 @@ impl<'a> Needs<'a> {
         Arc::new(self.newest.root.snapshots.iter().filter(|snapshot| uuids.contains(&snapshot.uuid)).collect())
     }
 
-    /// The names of the objects that survivors need in a shard: from its list of all snapshots as far as that has them, else from the
-    /// list of each.
+    /// The names of the objects that survivors need in a shard: what each one's own list of files has, which is what a restore reads, and
+    /// what the list of all snapshots has besides.
     pub(super) async fn of(&self, shard: &Shard, survivors: &[&SnapshotEntry]) -> Result<HashSet<String>> {
         let mut needed = HashSet::new();
-        let mut left: BTreeMap<&str, Vec<&Name>> = BTreeMap::new();
-        for survivor in survivors {
-            left.entry(survivor.name.as_str()).or_default().push(&survivor.uuid);
-        }
         if let Some(generation) = &shard.generation {
             match self.newest.shard_index(shard, generation).await {
                 Ok(list) => {
-                    let files: HashMap<&str, &FileEntry> =
-                        list.says.files.iter().map(|file| (file.name.as_str(), file)).collect();
-                    // A list knows snapshots by their names; two of one name it cannot tell apart.
-                    left.retain(|name, uuids| {
-                        let listed = list.says.snapshots.get(*name).filter(|_| uuids.len() == 1);
-                        let entries = listed.and_then(|listed| {
-                            listed.files.iter().map(|file| files.get(file.as_str())).collect::<Option<Vec<_>>>()
-                        });
-                        let parts = entries.iter().flatten().flat_map(|file| file.parts());
-                        needed.extend(parts.map(|part| part.name));
-                        entries.is_none()
-                    });
+                    let names: HashSet<&str> = survivors
+                        .iter()
+                        .filter_map(|survivor| list.says.snapshots.get(survivor.name.as_str()))
+                        .flat_map(|listed| listed.files.iter().map(String::as_str))
+                        .collect();
+                    let files = list.says.files.iter().filter(|file| names.contains(file.name.as_str()));
+                    needed.extend(files.flat_map(FileEntry::parts).map(|part| part.name));
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
-                    tracing::warn!(%error, "reading the list of each snapshot instead");
+                    tracing::warn!(%error, "the list of each snapshot is read anyway");
                 }
                 Err(error) => return Err(error),
             }
         }
-        for (name, uuid) in left.into_iter().flat_map(|(name, uuids)| uuids.into_iter().map(move |uuid| (name, uuid))) {
-            match self.newest.shard_snapshot(shard, uuid).await {
+        for survivor in survivors {
+            match self.newest.shard_snapshot(shard, &survivor.uuid).await {
                 Ok(read) => needed.extend(read.says.files.iter().flat_map(FileEntry::parts).map(|part| part.name)),
-                Err(error) if error.kind() == ErrorKind::NotFound => self.must_have_failed(shard, name, uuid).await?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.must_have_failed(shard, &survivor.name, &survivor.uuid).await?;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -52,7 +52,8 @@ impl Walk {
         let mut counts = self.metas(&name, index, &mut added, &mut walked.metas).await?;
         if lists_changed && index.shard_generations.is_none() {
             // Only an index's metadata tells how many lists there are.
-            let mut all: Vec<Name> = self.desired.of(&name, index).cloned().collect();
+            let held = |uuid: &&Name| self.desired.held.contains(*uuid);
+            let mut all: Vec<Name> = self.desired.of(&name, index).filter(|uuid| !held(uuid)).cloned().collect();
             counts.extend(self.metas(&name, index, &mut all, &mut Vec::new()).await?);
         }
         self.paths(index, &mut walked.metas)?;

@@ -151,6 +151,12 @@ impl Walk {
         self.source.leaves_base()
     }
 
+    /// Whether the target keeps this snapshot although the source's is damaged.
+    #[must_use]
+    pub fn holds(&self, uuid: &Name) -> bool {
+        self.desired.held.contains(uuid)
+    }
+
     /// Whether the source's root lists this snapshot.
     #[must_use]
     pub fn lists(&self, uuid: &Name) -> bool {
@@ -211,7 +217,8 @@ impl Walk {
             (Look::Deep, _) | (_, None) => BTreeSet::new(),
             (_, Some(there)) => there.snapshots.iter().collect(),
         };
-        self.desired.of(name, index).filter(|uuid| !there.contains(uuid)).cloned().collect()
+        let new = |uuid: &&Name| !there.contains(uuid) && !self.desired.held.contains(*uuid);
+        self.desired.of(name, index).filter(new).cloned().collect()
     }
 
     async fn task(self: Arc<Self>, task: Task) -> Result<Vec<Want>> {
@@ -237,7 +244,7 @@ impl Walk {
         let walk = self.clone();
         let shards = tasks.map_ok(move |task| walk.clone().task(task)).try_buffered(AT_ONCE);
         let walk = self;
-        let last = stream::once(async move { walk.rewritten_snapshots() });
+        let last = stream::once(async move { walk.rewritten_snapshots().await });
         Box::new(Stream { ready: VecDeque::new(), more: snapshots.chain(shards).chain(last).boxed() })
     }
 }

@@ -165,7 +165,7 @@ impl Walk {
         if self.look != Look::Trust {
             there.listed = Some(self.container(&walk.container).await?);
         }
-        let (Some(reader), true) = (&self.there, self.look != Look::Deep) else { return Ok(there) };
+        let Some(reader) = &self.there else { return Ok(there) };
         let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
         // A numbered list may be that of a run that was stopped before its root, and tell of data that was replaced since.
         let of_root = !self.numbers_lists() || self.look == Look::Trust;
@@ -279,11 +279,16 @@ impl Walk {
         let complete = there.listed.is_some()
             && file.parts().zip(&listed).all(|(part, meta)| meta.as_ref().is_some_and(|meta| meta.size == part.length));
         let reused = is_counter(&file.name);
-        let known = there.files.get(&file.name) == Some(identity);
+        // What its own metadata says is all that is known of a target, unless nothing of it is taken for granted.
+        let known = there.files.get(&file.name) == Some(identity) && (complete || self.look != Look::Deep);
         // A name that comes back may be there with other content of the same length.
         let maybe_there = !known && complete && reused && !identity.cut && file.checksum.is_some();
         let wanted = !known && (!complete || reused);
         let damaged = self.fault(walk, file).is_some();
+        if damaged && !self.allow_damaged {
+            // Once there, nobody could tell it from what it should be: it has the right name and length.
+            return;
+        }
         for part in file.parts() {
             let to = Key::new(format!("{}{}", walk.container, part.name)).expect("a blob has a name");
             if !wanted {
@@ -291,7 +296,9 @@ impl Walk {
                 wants.push(Want::There { key: to, bytes: part.length, reason });
             } else if self.damage(walk, &part.name) != Some(Damage::Missing) {
                 let seal = seal(file, &to, part.offset).filter(|_| !damaged);
-                let item = Item { to: Some(to), seal, ..Item::named(walk.shard.key(&part.name), part.length) };
+                let any_length = self.damage(walk, &part.name).is_some();
+                let item =
+                    Item { to: Some(to), seal, any_length, ..Item::named(walk.shard.key(&part.name), part.length) };
                 wants.push(Want::Data { item, maybe_there });
             }
         }
@@ -326,7 +333,11 @@ impl Walk {
         }
         if whole {
             match self.source.shard_index(&walk.shard, generation).await {
-                Ok(read) => return self.shard_meta(walk, &read.key, &read.bytes, there).map(Some),
+                // One that lists more, an unfinished snapshot for example, would lead writers to what is not there.
+                Ok(read) if self.lists_only(index, name, &read.says) => {
+                    return self.shard_meta(walk, &read.key, &read.bytes, there).map(Some);
+                }
+                Ok(_) => {}
                 // A snapshot that is being made replaces it before the root does.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {}
                 Err(error) => return Err(error),
@@ -341,6 +352,18 @@ impl Walk {
             }
         }
         self.shard_meta(walk, &walk.shard.key(&format!("index-{made}")), &bytes, there).map(Some)
+    }
+
+    /// Whether a list names no snapshot but those that the copy names.
+    fn lists_only(&self, index: &crate::repo::IndexEntry, name: &str, list: &ShardIndex) -> bool {
+        let root = self.root();
+        let kept: BTreeSet<&str> = self
+            .desired
+            .of(name, index)
+            .filter_map(|uuid| root.snapshot(uuid))
+            .map(|snapshot| snapshot.name.as_str())
+            .collect();
+        list.snapshots.keys().all(|snapshot| kept.contains(snapshot.as_str()))
     }
 
     fn made_list(&self, walk: &ShardWalk, added: &[Added], there: &There) -> Result<Bytes> {

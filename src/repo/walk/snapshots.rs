@@ -18,7 +18,8 @@ impl Walk {
     /// The snapshots whose descriptions are to be read: those that are new to the target, and those of which it shall have more.
     pub(super) fn snapshots_to_read(&self) -> Vec<Name> {
         let mut wanted: BTreeSet<Name> = BTreeSet::new();
-        let new = |uuid: &Name| self.look == Look::Deep || !self.snapshot_there(uuid);
+        let new =
+            |uuid: &Name| !self.desired.held.contains(uuid) && (self.look == Look::Deep || !self.snapshot_there(uuid));
         if self.desired.indices.is_empty() {
             let all = self.root().snapshots.iter().map(|snapshot| &snapshot.uuid);
             let selected = all.filter(|uuid| self.desired.selected.as_ref().is_none_or(|these| these.contains(*uuid)));
@@ -27,7 +28,26 @@ impl Walk {
         for (name, index) in &self.root().indices {
             wanted.extend(self.added(name, index));
         }
+        wanted.extend(self.shrinking());
         wanted.into_iter().collect()
+    }
+
+    /// The snapshots of which the target has indices that it shall not have any more.
+    fn shrinking(&self) -> Vec<Name> {
+        if !self.desired.is_selection() {
+            return Vec::new();
+        }
+        let stay = self.desired.uuids(self.root());
+        let indices = self.root().indices.iter();
+        let dropped = indices.filter_map(|(name, index)| Some((name, index, self.index_there(index)?))).flat_map(
+            |(name, index, there)| {
+                there
+                    .snapshots
+                    .iter()
+                    .filter(move |uuid| index.snapshots.contains(uuid) && !self.desired.has(name, index, uuid))
+            },
+        );
+        dropped.filter(|uuid| stay.contains(*uuid)).cloned().collect()
     }
 
     /// Reads what lies at the root for a snapshot.
@@ -59,15 +79,16 @@ impl Walk {
     }
 
     /// The descriptions of snapshots of which the copy has a part of the indices, once it is known how many shards these have.
-    pub(super) fn rewritten_snapshots(&self) -> Result<Vec<Want>> {
+    pub(super) async fn rewritten_snapshots(&self) -> Result<Vec<Want>> {
         let (descriptions, shards) = {
             let mut inner = self.found.inner();
             (std::mem::take(&mut inner.descriptions), std::mem::take(&mut inner.shards))
         };
-        let (mut wants, none) = (Vec::new(), BTreeMap::new());
+        let mut wants = Vec::new();
         for (uuid, bytes) in descriptions {
             let key = self.source.info_key(&uuid);
-            let rewritten = snapshot_info(key.as_str(), &bytes, shards.get(&uuid).unwrap_or(&none))?;
+            let counts = self.shard_counts(&uuid, shards.get(&uuid)).await?;
+            let rewritten = snapshot_info(key.as_str(), &bytes, &counts)?;
             // The visible root may name it with fewer indices: readers of that root must not find more.
             if self.snapshot_there(&uuid) {
                 self.found.inner().afterwards.insert(uuid, rewritten);
@@ -76,6 +97,26 @@ impl Walk {
             }
         }
         Ok(wants)
+    }
+
+    /// How many shards each index has of which the copy shall have this snapshot; what was not read on the way is read now.
+    async fn shard_counts(&self, uuid: &Name, known: Option<&BTreeMap<String, u32>>) -> Result<BTreeMap<String, u32>> {
+        let root = self.root();
+        let snapshot = root.snapshot(uuid).expect("the root lists it");
+        let mut counts = BTreeMap::new();
+        for (name, index) in &root.indices {
+            if !index.snapshots.contains(uuid) || !self.desired.has(name, index, uuid) {
+                continue;
+            }
+            let count = if let Some(count) = known.and_then(|known| known.get(name)) {
+                *count
+            } else {
+                let key = self.source.index_meta_key(snapshot, index);
+                self.source.index_meta(key, name).await?.says.number_of_shards()
+            };
+            counts.insert(name.clone(), count);
+        }
+        Ok(counts)
     }
 
     /// Whether the copy has all indices of a snapshot, so that its description stays as it is.
