@@ -400,6 +400,50 @@ async fn lists_of_a_shard_that_contradict_each_other_are_told_apart() {
     assert_eq!(found, [FindingKind::SnapshotNotInShardGeneration].into());
 }
 
+/// Says another number of shards in the metadata of an index.
+fn say_shards(store: &MemoryStore, name: &str, count: &str) {
+    edit(store, name, Codec::IndexMetadata, |value| {
+        let Value::Object(indices) = value else { panic!("{value:?}") };
+        let index = indices.values_mut().next().expect("an index");
+        *member(member(index, "settings"), "index.number_of_shards") = Value::String(count.to_owned());
+    });
+}
+
+#[tokio::test]
+async fn metadata_that_hides_shards_is_found_by_what_the_snapshots_say() {
+    for name in
+        ["es-5.6.16-parts-stateB", "es-6.8.23-main", "es-7.10.2-main", "es-8.12.2-again-stateB", "es-9.0.0-main"]
+    {
+        let whole = fixture(name);
+        for meta in
+            whole.contents().keys().map(Key::as_str).filter(|key| key.starts_with("indices/") && key.contains("/meta-"))
+        {
+            let mut said = String::new();
+            edit(&again(&whole), meta, Codec::IndexMetadata, |value| {
+                let Value::Object(indices) = value else { panic!("{value:?}") };
+                let index = indices.values_mut().next().expect("an index");
+                said = format!("{:?}", member(member(index, "settings"), "index.number_of_shards"));
+            });
+            let said: u32 = said.chars().filter(char::is_ascii_digit).collect::<String>().parse().expect("a number");
+            if said < 2 {
+                continue;
+            }
+            let store = again(&whole);
+            say_shards(&store, meta, &(said - 1).to_string());
+            let report = look(&store, Level::Structure).await;
+            let findings = &report.audited.findings;
+            let finding = findings.iter().find(|finding| finding.kind == FindingKind::ShardCountMismatch);
+            let finding = finding.unwrap_or_else(|| panic!("{name}: {meta}: {findings:?}"));
+            let lost =
+                report.audited.snapshots.iter().find(|one| one.name == finding.snapshots[0]).expect("it is told");
+            assert!(!lost.restorable, "{name}: {lost:?}");
+            if let Some(index) = &finding.index {
+                assert_eq!(&lost.indices_not_restorable, &[index.clone()], "{name}: {findings:?}");
+            }
+        }
+    }
+}
+
 /// Rewrites the newest root as JSON.
 fn edit_root(store: &MemoryStore, change: impl FnOnce(&mut Json)) {
     let number = support::copy::newest_root(&store.contents()).expect("there is a root");

@@ -33,6 +33,8 @@ pub struct Finding {
     /// What that means for a restore.
     pub means: &'static str,
     #[serde(skip)]
+    pub(super) effect: Effect,
+    #[serde(skip)]
     pub(super) users: Users,
     #[serde(skip)]
     pub(super) generation: Option<String>,
@@ -55,6 +57,7 @@ impl Finding {
             key: None,
             message: message.into(),
             means: kind.means(),
+            effect: kind.effect(),
             users: Users::default(),
             generation: None,
             remedy: None,
@@ -77,6 +80,12 @@ impl Finding {
 
     pub(super) fn used_by(mut self, users: Users) -> Self {
         self.users = users;
+        self
+    }
+
+    /// Takes away what its kind does not always take.
+    pub(super) fn taking(mut self, effect: Effect) -> Self {
+        self.effect = effect;
         self
     }
 
@@ -151,7 +160,7 @@ impl Findings {
 impl Lost {
     fn note(&mut self, finding: &Finding) {
         let users = finding.users.iter();
-        match finding.kind.effect() {
+        match finding.effect {
             Effect::Nothing if finding.kind == FindingKind::UnreadableObject => self.unknown(finding),
             Effect::Nothing => {}
             Effect::Snapshot => self.snapshots.extend(users),

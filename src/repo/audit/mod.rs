@@ -2,7 +2,7 @@
 //!
 //! 1. The roots: which is the newest, and what is wrong beside it (`roots`).
 //! 2. Each snapshot: its description, its cluster state, and that they agree with the root (`snapshots`).
-//! 3. Each index: its metadata; then each of its shards: its lists of files (`shards`), each against the others (`lists`). From level `presence`
+//! 3. Each index: its metadata, whose shards must add up to what the descriptions say (`counts`); then each of its shards: its lists of files (`shards`), each against the others (`lists`). From level `presence`
 //!    on, its objects with their lengths (`presence`).
 //! 4. At level `content`, the files noted in 3 are read and proven (`content`).
 //! 5. The root is looked at again: what vanished meanwhile is no damage.
@@ -11,6 +11,7 @@
 //! for each of a bounded number of shards are in memory; files that wait for 4 are in a spool.
 
 mod content;
+mod counts;
 mod file;
 mod finding;
 mod kind;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
+use self::counts::ShardSums;
 use self::file::DataFile;
 use self::finding::Findings;
 pub use self::finding::{Finding, LISTED};
@@ -147,6 +149,7 @@ pub struct Audit {
     unknown: Mutex<HashSet<u32>>,
     /// Snapshots whose data is in a remote store.
     elsewhere: Mutex<HashSet<u32>>,
+    sums: Mutex<ShardSums>,
     found: Mutex<Findings>,
     wanted: Mutex<Spool<DataFile>>,
     counts: Counts,
@@ -176,6 +179,7 @@ impl Audit {
             failed: Mutex::default(),
             unknown: Mutex::default(),
             elsewhere: Mutex::default(),
+            sums: Mutex::default(),
             found: Mutex::default(),
             wanted: Mutex::default(),
             counts: Counts::default(),
@@ -208,6 +212,7 @@ impl Audit {
         self.reporter.report(&Event::Step("verify the shards"));
         let indices = stream::iter(0..self.placed.indices.len()).map(Ok::<_, Error>);
         indices.try_for_each_concurrent(INDICES, |number| self.index(number)).await?;
+        self.check_sums();
         if self.options.level == Level::Content {
             self.contents().await?;
         }

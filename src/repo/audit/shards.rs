@@ -67,10 +67,13 @@ impl Audit {
             let count = match self.reader.index_meta(key.clone(), name).await {
                 Ok(read) => {
                     self.read_object(read.bytes.len() as u64);
-                    Some(read.says.number_of_shards())
+                    let count = read.says.number_of_shards();
+                    self.read_shards(number, &users, Some(count));
+                    Some(count)
                 }
                 Err(error) => {
                     let trouble = self.trouble(error)?;
+                    self.read_shards(number, &users, None);
                     let (missing, corrupt) = (FindingKind::MissingIndexMetadata, FindingKind::CorruptIndexMetadata);
                     let below = self.reader.base.name(&key).unwrap_or_default().to_owned();
                     let finding = Self::finding(trouble, &key, missing, corrupt).in_index(name).used_by(users.clone());

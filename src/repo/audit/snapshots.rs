@@ -130,7 +130,9 @@ impl Audit {
                 format!("the root calls it `{}`, its description `{}`", entry.name, info.name.escape_default());
             note(FindingKind::SnapshotNameMismatch, message);
         }
-        if let Some(message) = self.differing_indices(place, info) {
+        let differing = self.differing_indices(place, info);
+        self.tell_shards(place, info, differing.is_none() && entry.is_restorable());
+        if let Some(message) = differing {
             note(FindingKind::SnapshotContentsMismatch, message);
         }
         if entry.state.is_some_and(|state| word(state) != info.state) {
