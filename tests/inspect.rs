@@ -444,6 +444,33 @@ async fn a_partial_snapshot_is_read_without_the_shards_that_it_lacks() {
     assert!(told.restorable[0].indices[0].reason.as_ref().expect("it has one").contains("1 of its 1 shards"));
 }
 
+#[tokio::test]
+async fn what_is_damaged_or_failed_is_never_said_to_restore() {
+    let targets = vec!["es-8.12".parse().expect("a version")];
+    let options = Options { targets, ..everything() };
+    let store = loaded("es-8.12-logs");
+    let list = first(&store, |name| name.starts_with("indices/") && name.contains("/snap-"));
+    changed(&store, &list, |blob| blob.truncate(20));
+    let report = inspected(&store, &options).await;
+    assert!(report.is_damaged());
+    for snapshot in &report.snapshots {
+        let told = &snapshot.restorable[0];
+        assert_eq!(told.verdict == "yes", snapshot.damaged.is_none(), "{snapshot:?}");
+        assert_eq!(told.indices.iter().any(|index| index.verdict == "no"), snapshot.damaged.is_some());
+    }
+    for (state, word) in [(0, "IN_PROGRESS"), (2, "FAILED"), (4, "INCOMPATIBLE")] {
+        let store = loaded("es-8.12-logs");
+        changed(&store, "index-4", |root| {
+            let mut value: Value = serde_json::from_slice(root).expect("JSON");
+            value["snapshots"][0]["state"] = state.into();
+            *root = value.to_string().into_bytes();
+        });
+        let report = inspected(&store, &options).await;
+        let failed: Vec<&Snapshot> = report.snapshots.iter().filter(|snapshot| snapshot.state == word).collect();
+        assert_eq!((failed.len(), failed[0].restorable[0].verdict), (1, "no"), "{failed:?}");
+    }
+}
+
 /// `snapferry` in a directory of its own, with nothing of this machine's configuration.
 fn snapferry(home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::cargo_bin("snapferry").expect("it was built");

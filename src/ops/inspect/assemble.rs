@@ -119,6 +119,8 @@ pub(super) struct Assembly<'a> {
     options: &'a Options,
     sums: Vec<Sizes>,
     damages: Vec<Damage>,
+    /// Indices of which a list of files could not be read, by the places of snapshot and index.
+    broken: HashSet<(u32, u32)>,
     /// By the places of snapshot and index.
     details: BTreeMap<(u32, u32), Depth>,
     garbage: Garbage,
@@ -128,7 +130,16 @@ impl<'a> Assembly<'a> {
     pub(super) fn new(survey: &'a Survey, chosen: &'a Chosen, options: &'a Options) -> Self {
         let count = survey.snapshots.len();
         let (sums, damages) = (vec![Sizes::default(); count], (0..count).map(|_| Damage::default()).collect());
-        Self { survey, chosen, options, sums, damages, details: BTreeMap::new(), garbage: Garbage::default() }
+        Self {
+            survey,
+            chosen,
+            options,
+            sums,
+            damages,
+            broken: HashSet::new(),
+            details: BTreeMap::new(),
+            garbage: Garbage::default(),
+        }
     }
 
     /// Takes in what was found in a shard.
@@ -139,6 +150,7 @@ impl<'a> Assembly<'a> {
                 Ok(read) => read,
                 Err(error) => {
                     self.damages[snapshot as usize].add(error.to_string());
+                    self.broken.insert((snapshot, seen.index));
                     continue;
                 }
             };
@@ -172,8 +184,12 @@ impl<'a> Assembly<'a> {
             if self.survey.snapshots[place].shown {
                 let mut snapshot = self.snapshot(place);
                 let known = &self.survey.snapshots[place];
-                snapshot.restorable =
-                    judges.iter_mut().map(|judge| judge.judge(self.survey, known, &snapshot, &members)).collect();
+                let number = u32::try_from(place).expect("snapshots are counted in 32 bits");
+                let broken = |index: u32| self.broken.contains(&(number, index));
+                snapshot.restorable = judges
+                    .iter_mut()
+                    .map(|judge| judge.judge(self.survey, known, &snapshot, &members, &broken))
+                    .collect();
                 snapshot.index_details = self.index_details(place, &members);
                 snapshots.push(snapshot);
             }
@@ -237,6 +253,10 @@ impl<'a> Assembly<'a> {
         };
         snapshot.name = entry.name.to_string();
         snapshot.uuid = entry.uuid.to_string();
+        // Clusters do not restore what the root says has failed, whatever its description says.
+        if !entry.is_restorable() {
+            state_in_root(entry).clone_into(&mut snapshot.state);
+        }
         if self.options.sizes || self.options.garbage {
             let sums = self.sums[place];
             (snapshot.bytes, snapshot.files) = (Some(sums.bytes), Some(sums.files));
@@ -250,15 +270,8 @@ impl<'a> Assembly<'a> {
     /// What the root alone tells of a snapshot.
     fn of_root(&self, entry: &SnapshotEntry) -> Snapshot {
         let indices = self.survey.reader.root.indices.iter().filter(|(_, index)| index.snapshots.contains(&entry.uuid));
-        let state = match entry.state {
-            Some(0) => "IN_PROGRESS",
-            Some(2) => "FAILED",
-            Some(3) => "PARTIAL",
-            Some(4) => "INCOMPATIBLE",
-            _ => "SUCCESS",
-        };
         let mut snapshot = Snapshot {
-            state: state.to_owned(),
+            state: state_in_root(entry).to_owned(),
             indices: indices.map(|(name, _)| name.as_str().into()).collect(),
             start_time_in_millis: entry.start_time_millis,
             end_time_in_millis: entry.end_time_millis,
@@ -281,6 +294,16 @@ impl<'a> Assembly<'a> {
             detail(&self.survey.indices[*index as usize], *meta, depth)
         });
         details.collect()
+    }
+}
+
+fn state_in_root(entry: &SnapshotEntry) -> &'static str {
+    match entry.state {
+        Some(0) => "IN_PROGRESS",
+        Some(2) => "FAILED",
+        Some(3) => "PARTIAL",
+        Some(4) => "INCOMPATIBLE",
+        _ => "SUCCESS",
     }
 }
 

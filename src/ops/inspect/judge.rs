@@ -26,13 +26,14 @@ impl Judge {
         Self { target, refusal, judged: HashMap::new() }
     }
 
-    /// Judges a snapshot; `members` are its indices with the places of their metadata.
+    /// Judges a snapshot; `members` are its indices with the places of their metadata, and `broken` tells those with damaged shards.
     pub(super) fn judge(
         &mut self,
         survey: &Survey,
         known: &Known,
         snapshot: &Snapshot,
         members: &[(u32, u32)],
+        broken: &impl Fn(u32) -> bool,
     ) -> Restorable {
         let made = snapshot.version_id.and_then(VersionId::new);
         let whole: Option<Told> = if let Some(reason) = &self.refusal {
@@ -51,13 +52,14 @@ impl Judge {
                 let index = &survey.indices[*place as usize];
                 let (verdict, reason) = match &whole {
                     Some(whole) => whole.clone(),
+                    None if broken(*place) => (Verdict::No, Some("a list of its files is damaged or missing".into())),
                     None => self.index(known, index, (*place, *meta)),
                 };
                 (index.name.clone(), verdict, reason)
             })
             .collect();
-        let (verdict, reason) =
-            whole.unwrap_or_else(|| (Verdict::of_all(indices.iter().map(|(_, verdict, _)| *verdict)), None));
+        let (verdict, reason) = whole
+            .unwrap_or_else(|| of_indices(indices.iter().map(|(_, verdict, _)| *verdict), snapshot.damaged.as_deref()));
         let indices =
             indices.into_iter().map(|(name, verdict, reason)| IndexVerdict { name, verdict: verdict.word(), reason });
         Restorable { target: self.target.word(), verdict: verdict.word(), reason, indices: indices.collect() }
@@ -79,5 +81,13 @@ impl Judge {
             (verdict, reason.map(Into::into))
         });
         judged.clone()
+    }
+}
+
+/// A snapshot by its indices. What is damaged in it and belongs to none of them counts as one that does not restore.
+fn of_indices(verdicts: impl Iterator<Item = Verdict> + Clone, damaged: Option<&str>) -> Told {
+    match damaged {
+        None => (Verdict::of_all(verdicts), None),
+        Some(damaged) => (Verdict::of_all(verdicts.chain([Verdict::No])), Some(damaged.into())),
     }
 }
