@@ -243,6 +243,10 @@ impl Verify<'_> {
 
     async fn plain(&self, source: &End, place: &End) -> Result<Report> {
         let (from, to) = (self.wrapped(source.store.clone()), self.wrapped(place.store.clone()));
+        let empty = self.unless_cancelled(plain::is_empty(&from)).await;
+        if empty.map_err(|error| error.while_doing(format!("verify `{}`", source.location)))? {
+            return Err(nothing_there(format!("compare with `{}`", source.location)));
+        }
         let pair = plain::Pair::new(from, to, self.options, self.reporter.clone());
         let error = self.unless_cancelled(pair.compare()).await.err();
         let mut report = pair.report();
@@ -256,14 +260,29 @@ impl Verify<'_> {
         let doing = format!("verify `{}`", end.location);
         match plain::is_empty(&self.wrapped(end.store.clone())).await {
             Err(error) => error.while_doing(doing),
-            Ok(true) => Error::new(ErrorKind::NotFound, doing)
-                .because("there is no object below it")
-                .hint("check the bucket and the prefix, letter by letter"),
-            Ok(false) => Error::new(ErrorKind::Invalid, doing)
+            Ok(true) => nothing_there(doing),
+            Ok(false) => self.without_root(end, doing).await,
+        }
+    }
+
+    /// A place with objects and no root. What looks like a repository otherwise has lost it.
+    async fn without_root(&self, end: &End, doing: String) -> Error {
+        match plain::first_of(&self.wrapped(end.store.clone()), &["index.latest", "snap-"]).await {
+            Err(error) => error.while_doing(doing),
+            Ok(Some(key)) => Error::new(ErrorKind::Corrupt, doing)
+                .because(format!("it holds {key:?} and no root `index-<N>`, where every reader starts"))
+                .hint("a copy of it did not end, or the root was deleted: copy it again, or put the root back"),
+            Ok(None) => Error::new(ErrorKind::Invalid, doing)
                 .because("it is no snapshot repository: no `index-<N>` is at its root, so nothing says what should be there")
                 .hint("name what it should be equal to: `snapferry verify SOURCE LOCATION`; or name the repository's own prefix"),
         }
     }
+}
+
+fn nothing_there(doing: String) -> Error {
+    Error::new(ErrorKind::NotFound, doing)
+        .because("there is no object below it")
+        .hint("check the bucket and the prefix, letter by letter")
 }
 
 fn only_one(end: &End) -> Error {

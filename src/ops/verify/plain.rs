@@ -32,6 +32,19 @@ pub(super) async fn is_empty(store: &Arc<dyn ObjectStore>) -> Result<bool> {
     Ok(true)
 }
 
+/// The first object of the first of these prefixes that has one.
+pub(super) async fn first_of(store: &Arc<dyn ObjectStore>, prefixes: &[&str]) -> Result<Option<Key>> {
+    for prefix in prefixes {
+        let mut pages = store.list(ListOptions { prefix: (*prefix).to_owned(), after: None });
+        while let Some(page) = pages.try_next().await? {
+            if let Some(meta) = page.into_iter().next() {
+                return Ok(Some(meta.key));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Two places and how they differ so far.
 pub(super) struct Pair<'a> {
     from: Arc<dyn ObjectStore>,
