@@ -400,6 +400,65 @@ async fn lists_of_a_shard_that_contradict_each_other_are_told_apart() {
     assert_eq!(found, [FindingKind::SnapshotNotInShardGeneration].into());
 }
 
+#[tokio::test]
+async fn the_list_of_another_snapshot_is_found_by_its_name() {
+    let whole = fixture("es-8.12-logs");
+    let list = find(&whole, |key| key.starts_with("indices/") && key.contains("/0/snap-"));
+    let store = again(&whole);
+    edit(&store, &list, Codec::Snapshot, |value| *member(value, "name") = Value::String("oth\u{1b}er".to_owned()));
+    let report = look(&store, Level::Structure).await;
+    assert_eq!(errors(&report), [FindingKind::CorruptShardSnapshot], "{:?}", report.audited.findings);
+    let finding = &report.audited.findings[0];
+    assert!(finding.key.as_deref() == Some(list.as_str()) && finding.message.contains("`oth\\u{1b}er`"), "{finding:?}");
+    assert_eq!(report.audited.snapshots.iter().filter(|one| !one.restorable).count(), 1);
+    let repaired = verify(&store, None, Some(&whole), &options(Level::Content)).await;
+    assert_eq!((errors(&repaired), repaired.repaired.objects), (Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn names_with_control_characters_are_told_without_them() {
+    let store = fixture("es-8.12-logs");
+    edit_root(&store, |root| {
+        let indices = root["indices"].as_object_mut().expect("an object");
+        let first = indices.keys().next().cloned().expect("an index");
+        let moved = indices.remove(&first).expect("it is there");
+        indices.insert("evil\u{1b}[2J".to_owned(), moved);
+    });
+    let report = look(&store, Level::Structure).await;
+    assert!(kinds(&report).contains(&FindingKind::CorruptIndexMetadata));
+    let with = report.audited.findings.iter().find(|finding| finding.message.contains(char::is_control));
+    assert!(with.is_none(), "{with:?}");
+}
+
+#[tokio::test]
+async fn an_empty_source_is_an_error_and_not_equal_to_anything() {
+    for copy in [MemoryStore::default(), memory(&["a"])] {
+        let (place, source) = (end("place", Arc::new(copy)), end("source", Arc::new(MemoryStore::default())));
+        let places = Places { place: &place, source: Some(&source), repair_from: None };
+        let ended = run(&places, &options(Level::Presence), Arc::new(Silent), &CancellationToken::new()).await;
+        assert_eq!(ended.expect_err("refused").kind(), ErrorKind::NotFound);
+    }
+    let missing = verify(&MemoryStore::default(), Some(&memory(&["a"])), None, &options(Level::Presence)).await;
+    assert_eq!(errors(&missing), [FindingKind::MissingObject]);
+}
+
+#[tokio::test]
+async fn a_repository_that_lost_its_root_is_called_damaged() {
+    let store = fixture("es-8.12-logs");
+    remove(&store, &find(&store, |key| key.starts_with("index-")));
+    let place = end("place", Arc::new(store));
+    let places = Places { place: &place, source: None, repair_from: None };
+    let ended = run(&places, &options(Level::Presence), Arc::new(Silent), &CancellationToken::new()).await;
+    assert_eq!(ended.expect_err("refused").kind(), ErrorKind::Corrupt);
+}
+
+/// A store with these objects.
+fn memory(names: &[&str]) -> MemoryStore {
+    let store = MemoryStore::default();
+    names.iter().for_each(|name| put(&store, name, "content"));
+    store
+}
+
 /// Says another number of shards in the metadata of an index.
 fn say_shards(store: &MemoryStore, name: &str, count: &str) {
     edit(store, name, Codec::IndexMetadata, |value| {

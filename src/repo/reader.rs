@@ -232,8 +232,9 @@ impl Reader {
             return Ok(read);
         }
         Err(Error::new(ErrorKind::Corrupt, format!("read {:?}", read.key)).because(format!(
-            "it describes the index `{}` and should describe `{index}`",
-            read.says.name.escape_default()
+            "it describes the index `{}` and should describe `{}`",
+            read.says.name.escape_default(),
+            index.escape_default()
         )))
     }
 

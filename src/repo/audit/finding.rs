@@ -83,6 +83,12 @@ impl Finding {
         self
     }
 
+    /// Says what it means where that is not what its kind says.
+    pub(super) fn meaning(mut self, means: &'static str) -> Self {
+        self.means = means;
+        self
+    }
+
     /// Takes away what its kind does not always take.
     pub(super) fn taking(mut self, effect: Effect) -> Self {
         self.effect = effect;

@@ -43,10 +43,16 @@ impl Audit {
         for file in &list.files {
             let entry = known.files.get(&file.name);
             if !named.contains(&file.name) || entry.is_none() {
-                let message = format!("the snapshot has the blob `{}`, and it does not list that for it", file.name);
+                let message = format!(
+                    "the snapshot has the blob `{}`, and it does not list that for it",
+                    file.name.escape_default()
+                );
                 note(FindingKind::BlobInSnapshotNotShardGeneration, Some(file), message);
             } else if entry.is_some_and(|entry| !Identity::of(entry).is_that_of(file)) {
-                let message = format!("it lists the blob `{}` with another length, checksum or file name", file.name);
+                let message = format!(
+                    "it lists the blob `{}` with another length, checksum or file name",
+                    file.name.escape_default()
+                );
                 note(FindingKind::ShardGenerationMismatch, Some(file), message);
             }
         }

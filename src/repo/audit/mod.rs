@@ -27,7 +27,7 @@ mod users;
 mod verdict;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -150,6 +150,8 @@ pub struct Audit {
     /// Snapshots whose data is in a remote store.
     elsewhere: Mutex<HashSet<u32>>,
     sums: Mutex<ShardSums>,
+    /// What descriptions call their snapshots, where the root calls them otherwise.
+    renamed: Mutex<HashMap<u32, String>>,
     found: Mutex<Findings>,
     wanted: Mutex<Spool<DataFile>>,
     counts: Counts,
@@ -180,6 +182,7 @@ impl Audit {
             unknown: Mutex::default(),
             elsewhere: Mutex::default(),
             sums: Mutex::default(),
+            renamed: Mutex::default(),
             found: Mutex::default(),
             wanted: Mutex::default(),
             counts: Counts::default(),

@@ -146,18 +146,24 @@ impl Audit {
                 let key = shard.snapshot_key(uuid);
                 let (missing, corrupt) = (FindingKind::MissingShardSnapshot, FindingKind::CorruptShardSnapshot);
                 let finding = Self::finding(trouble, &key, missing, corrupt).in_index(&shard.index);
-                let remedy = Blob::ShardSnapshot {
-                    index: shard.index.to_string(),
-                    id: shard.id.to_string(),
-                    shard: shard.number,
-                    uuid: uuid.to_string(),
-                };
-                self.note(finding.in_shard(shard.number).used_by(Users::one(user)).healed_by(Remedy::Blob(remedy)));
+                self.note(finding.in_shard(shard.number).used_by(Users::one(user)).healed_by(list_of(shard, uuid)));
                 return Ok(None);
             }
         };
         self.read_object(ours.bytes.len() as u64);
+        if self.is_foreign(user, &ours.says.name) {
+            let message = format!("it is the list of the snapshot `{}`", ours.says.name.escape_default());
+            let finding = Finding::new(FindingKind::CorruptShardSnapshot, message).at(&ours.key);
+            let finding = finding.meaning("a restore brings the documents of another snapshot").in_index(&shard.index);
+            self.note(finding.in_shard(shard.number).used_by(Users::one(user)).healed_by(list_of(shard, uuid)));
+        }
         Ok(Some((ours.says, self.peer_list(shard, user).await?)))
+    }
+
+    /// Whether neither the root nor its description calls a snapshot so.
+    fn is_foreign(&self, user: u32, name: &str) -> bool {
+        self.placed.snapshot(user).name.as_str() != name
+            && lock(&self.renamed).get(&user).is_none_or(|renamed| renamed != name)
     }
 
     /// The list of the same shard in the same snapshot of the other repository.
@@ -248,6 +254,7 @@ impl Audit {
         self.counts.files.fetch_add((gathered.held.len() + gathered.files.len()) as u64, Ordering::Relaxed);
         for ((name, physical), fault) in &gathered.held {
             let Some((cause, users)) = fault else { continue };
+            let name = name.escape_default();
             let message = format!("`{name}`, which the lists of the snapshots hold themselves: {cause}");
             let finding = Finding::new(FindingKind::CorruptVirtualBlob, message).of_file(physical);
             self.note(finding.in_index(&shard.index).in_shard(shard.number).used_by(users.clone()));
@@ -262,6 +269,12 @@ impl Audit {
             self.note(finding.used_by(users.into_iter().collect()));
         }
     }
+}
+
+/// The way to put the list of a shard in one snapshot right.
+fn list_of(shard: &Shard, uuid: &str) -> Remedy {
+    let (index, id) = (shard.index.to_string(), shard.id.to_string());
+    Remedy::Blob(Blob::ShardSnapshot { index, id, shard: shard.number, uuid: uuid.to_owned() })
 }
 
 impl Trouble {

@@ -40,7 +40,7 @@ impl Audit {
         }
         let unused = root.index_metadata_identifiers.iter().flatten().filter(|(name, _)| !used.contains(name.as_str()));
         for (identifier, _) in unused {
-            let message = format!("no snapshot has the index metadata `{identifier}`");
+            let message = format!("no snapshot has the index metadata `{}`", identifier.escape_default());
             self.note(Finding::new(FindingKind::UnusedIdentifier, message));
         }
     }
@@ -71,8 +71,9 @@ impl Audit {
             });
             let users: Users = lacking.map(|(_, number)| number).collect();
             if !users.is_empty() {
+                let shown = name.escape_default();
                 let message =
-                    format!("the source has the index `{name}` ({}) in these snapshots, the copy has not", theirs.id);
+                    format!("the source has the index `{shown}` ({}) in these snapshots, the copy has not", theirs.id);
                 self.note(Finding::new(FindingKind::MissingIndex, message).in_index(name).used_by(users));
             }
         }
@@ -129,6 +130,7 @@ impl Audit {
             let message =
                 format!("the root calls it `{}`, its description `{}`", entry.name, info.name.escape_default());
             note(FindingKind::SnapshotNameMismatch, message);
+            lock(&self.renamed).insert(place, info.name.clone());
         }
         let differing = self.differing_indices(place, info);
         self.tell_shards(place, info, differing.is_none() && entry.is_restorable());
