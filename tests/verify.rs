@@ -358,6 +358,7 @@ async fn a_changed_virtual_blob_is_found_by_structure() {
     });
     let report = look(&store, Level::Structure).await;
     assert_eq!(errors(&report), [FindingKind::CorruptVirtualBlob], "{:?}", report.audited.findings);
+    assert_eq!(report.audited.findings[0].key, Some(list));
     assert!(report.audited.snapshots.iter().any(|snapshot| !snapshot.restorable));
 }
 
@@ -455,7 +456,9 @@ async fn a_repository_that_lost_its_root_is_called_damaged() {
 /// A store with these objects.
 fn memory(names: &[&str]) -> MemoryStore {
     let store = MemoryStore::default();
-    names.iter().for_each(|name| put(&store, name, "content"));
+    for name in names {
+        put(&store, name, "content");
+    }
     store
 }
 
@@ -497,7 +500,7 @@ async fn metadata_that_hides_shards_is_found_by_what_the_snapshots_say() {
                 report.audited.snapshots.iter().find(|one| one.name == finding.snapshots[0]).expect("it is told");
             assert!(!lost.restorable, "{name}: {lost:?}");
             if let Some(index) = &finding.index {
-                assert_eq!(&lost.indices_not_restorable, &[index.clone()], "{name}: {findings:?}");
+                assert_eq!(lost.indices_not_restorable, std::slice::from_ref(index), "{name}: {findings:?}");
             }
         }
     }

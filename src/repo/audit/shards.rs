@@ -256,7 +256,11 @@ impl Audit {
             let Some((cause, users)) = fault else { continue };
             let name = name.escape_default();
             let message = format!("`{name}`, which the lists of the snapshots hold themselves: {cause}");
-            let finding = Finding::new(FindingKind::CorruptVirtualBlob, message).of_file(physical);
+            let mut finding = Finding::new(FindingKind::CorruptVirtualBlob, message).of_file(physical);
+            // Each of the snapshots has its own list; the first stands for all.
+            if let Some(first) = users.iter().next() {
+                finding = finding.at(&shard.snapshot_key(&self.placed.snapshot(first).uuid));
+            }
             self.note(finding.in_index(&shard.index).in_shard(shard.number).used_by(users.clone()));
         }
         for variants in gathered.files.values().filter(|variants| variants.len() > 1) {
