@@ -1,7 +1,7 @@
 //! Who we are at a store: credentials, where they come from, and the copy that is held until it expires.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -77,47 +77,63 @@ const EARLY: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug)]
 pub(in crate::store) struct Vault {
     source: Arc<dyn Provide>,
-    held: Mutex<Option<Arc<Held>>>,
+    held: RwLock<Option<Arc<Held>>>,
+    /// Whoever fetches. Those who only use what is there do not wait for it.
+    fetching: Mutex<()>,
 }
 
 impl Vault {
     pub(in crate::store) fn new(source: Arc<dyn Provide>) -> Self {
-        Self { source, held: Mutex::new(None) }
+        Self { source, held: RwLock::default(), fetching: Mutex::default() }
     }
 
     /// Credentials that are good for a while.
     pub(in crate::store) async fn open(&self) -> Result<Arc<Held>> {
-        let mut held = self.held.lock().await;
-        if let Some(current) = held.as_ref() {
-            let near = Timestamp::now().saturating_add(EARLY).unwrap_or(Timestamp::MAX);
-            if current.credentials.expires.is_none_or(|end| end > near) {
-                return Ok(current.clone());
-            }
+        if let Some(current) = self.good() {
+            return Ok(current);
         }
-        let fresh = match (self.source.provide().await, held.as_ref()) {
-            (Ok(credentials), _) => Arc::new(Held::new(credentials)),
+        let _fetching = self.fetching.lock().await;
+        if let Some(current) = self.good() {
+            return Ok(current);
+        }
+        match (self.source.provide().await, self.current()) {
+            (Ok(credentials), _) => Ok(self.hold(credentials)),
             // What we have is still good for some minutes: a source that fails now may answer then.
             (Err(_), Some(current)) if current.credentials.expires.is_none_or(|end| end > Timestamp::now()) => {
-                return Ok(current.clone());
+                Ok(current)
             }
-            (Err(error), _) => return Err(error),
-        };
-        *held = Some(fresh.clone());
-        Ok(fresh)
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Fetches again, because the server no longer takes `refused`. Whether there are others now.
     pub(in crate::store) async fn renew(&self, refused: &Arc<Held>) -> Result<bool> {
-        let mut held = self.held.lock().await;
-        if let Some(current) = held.as_ref()
-            && !Arc::ptr_eq(current, refused)
+        let _fetching = self.fetching.lock().await;
+        if let Some(current) = self.current()
+            && !Arc::ptr_eq(&current, refused)
         {
             return Ok(true);
         }
         let fresh = self.source.provide().await?;
         let other = fresh != refused.credentials;
-        *held = Some(Arc::new(Held::new(fresh)));
+        self.hold(fresh);
         Ok(other)
+    }
+
+    fn current(&self) -> Option<Arc<Held>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is at hand, if it does not end soon.
+    fn good(&self) -> Option<Arc<Held>> {
+        let near = Timestamp::now().saturating_add(EARLY).unwrap_or(Timestamp::MAX);
+        self.current().filter(|current| current.credentials.expires.is_none_or(|end| end > near))
+    }
+
+    fn hold(&self, credentials: Credentials) -> Arc<Held> {
+        let fresh = Arc::new(Held::new(credentials));
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
+        fresh
     }
 }
 

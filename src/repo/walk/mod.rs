@@ -12,13 +12,15 @@ mod found;
 mod indices;
 mod shards;
 mod snapshots;
+mod there;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::future::BoxFuture;
+use futures::stream::{self, FuturesOrdered};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 pub use self::found::{Exclusion, Found};
 use self::indices::ShardWalk;
@@ -221,55 +223,84 @@ impl Walk {
         self.desired.of(name, index).filter(new).cloned().collect()
     }
 
-    async fn task(self: Arc<Self>, task: Task) -> Result<Vec<Want>> {
-        match task {
-            Task::Metas(metas) => Ok(metas),
-            Task::Shard(shard) => self.shard(shard).await,
-        }
+    async fn task(self: Arc<Self>, task: Task) -> Result<Done> {
+        let wants = match task {
+            Task::Snapshot(uuid) => self.snapshot(uuid).await?,
+            Task::Index(name) => {
+                let walked = self.index(name).await?;
+                return Ok(Done { wants: walked.metas, shards: walked.shards });
+            }
+            Task::Shard(shard) => self.shard(*shard).await?,
+            Task::Last => self.rewritten_snapshots().await?,
+        };
+        Ok(Done { wants, shards: Vec::new() })
     }
 
     /// Everything that is wanted, as it is found.
     #[must_use]
     pub fn wants(self: Arc<Self>) -> Box<dyn Wanted> {
-        let (walk, snapshots) = (self.clone(), self.snapshots_to_read());
-        let snapshots = stream::iter(snapshots).map(move |uuid| walk.clone().snapshot(uuid)).buffered(AT_ONCE);
-        let (walk, names) = (self.clone(), self.root().indices.keys().cloned().collect::<Vec<_>>());
-        let indices = stream::iter(names).map(move |name| walk.clone().index(name)).buffered(AT_ONCE);
-        let tasks = indices
-            .map_ok(|walked| {
-                let shards = walked.shards.into_iter().map(Task::Shard);
-                stream::iter(std::iter::once(Task::Metas(walked.metas)).chain(shards)).map(Ok)
-            })
-            .try_flatten();
-        let walk = self.clone();
-        let shards = tasks.map_ok(move |task| walk.clone().task(task)).try_buffered(AT_ONCE);
-        let walk = self;
-        let last = stream::once(async move { walk.rewritten_snapshots().await });
-        Box::new(Stream { ready: VecDeque::new(), more: snapshots.chain(shards).chain(last).boxed() })
+        let snapshots = self.snapshots_to_read().into_iter().map(Task::Snapshot).collect();
+        let indices = self.root().indices.keys().cloned().map(Task::Index).collect();
+        let stages = VecDeque::from([indices, VecDeque::from([Task::Last])]);
+        Box::new(Stream {
+            walk: self,
+            ready: VecDeque::new(),
+            waiting: snapshots,
+            running: FuturesOrdered::new(),
+            stages,
+        })
     }
 }
 
-/// A step of a walk behind the snapshots.
+/// A step of a walk.
 enum Task {
-    Metas(Vec<Want>),
-    Shard(ShardWalk),
+    Snapshot(Name),
+    Index(String),
+    Shard(Box<ShardWalk>),
+    /// What can only be said at the end.
+    Last,
 }
 
-/// What a walk gives, flat.
+/// What came of a step.
+struct Done {
+    wants: Vec<Want>,
+    shards: Vec<ShardWalk>,
+}
+
+/// What a walk gives, flat. Every step that has begun is looked after until it ends: one that was left waiting could hold what the others
+/// wait for, a lock or a permit.
 struct Stream {
+    walk: Arc<Walk>,
     ready: VecDeque<Want>,
-    more: BoxStream<'static, Result<Vec<Want>>>,
+    waiting: VecDeque<Task>,
+    running: FuturesOrdered<BoxFuture<'static, Result<Done>>>,
+    /// The steps that begin when those before have all ended.
+    stages: VecDeque<VecDeque<Task>>,
 }
 
 #[async_trait]
 impl Wanted for Stream {
     async fn next(&mut self) -> Result<Option<Want>> {
-        while self.ready.is_empty() {
-            match self.more.try_next().await? {
-                Some(wants) => self.ready.extend(wants),
-                None => return Ok(None),
+        loop {
+            if let Some(want) = self.ready.pop_front() {
+                return Ok(Some(want));
+            }
+            while self.running.len() < AT_ONCE
+                && let Some(task) = self.waiting.pop_front()
+            {
+                self.running.push_back(self.walk.clone().task(task).boxed());
+            }
+            if let Some(done) = self.running.try_next().await? {
+                self.ready.extend(done.wants);
+                // Before the next index: what waits is never more than the shards of a few.
+                for shard in done.shards.into_iter().rev() {
+                    self.waiting.push_front(Task::Shard(Box::new(shard)));
+                }
+            } else if let Some(stage) = self.stages.pop_front() {
+                self.waiting = stage;
+            } else {
+                return Ok(None);
             }
         }
-        Ok(self.ready.pop_front())
     }
 }
