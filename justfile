@@ -38,3 +38,7 @@ quickstart:
 # CPU, memory and requests of a copy, beside the floor (benches/README.md).
 bench *args:
     cargo bench --bench copy -- {{args}}
+
+# Requests, CPU and memory of a run without a change and of one more snapshot; `--peers` sets other tools beside (benches/README.md).
+increments *args:
+    cargo bench --bench increments -- {{args}}

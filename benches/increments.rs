@@ -1,6 +1,7 @@
 //! Measures what a copy of a repository costs by what has changed: a first copy, a run without a change, and one more snapshot.
 //!
-//! `cargo bench --bench increments -- [BLOBS…] [--json FILE]`; 1,000, 100,000 and 1,000,000 blobs if none are named.
+//! `cargo bench --bench increments -- [BLOBS…] [--json FILE]`; 1,000, 100,000 and 1,000,000 blobs if none are named. With `--peers`
+//! the program and other people's tools instead, through a server: `support/beside`; 1,000 and 100,000 blobs if none are named.
 //!
 //! 1. Every size runs in a process of its own, this binary started again, so that no size pays for another's memory.
 //! 2. There a synthetic repository is copied to a target that keeps one bit for each object: `support/synthetic`.
@@ -24,14 +25,26 @@ use tokio_util::sync::CancellationToken;
 
 use self::synthetic::{Shape, Synthetic, Target, Time};
 
+#[path = "support/beside/mod.rs"]
+mod beside;
 #[path = "../tests/support/forge/blob.rs"]
 #[expect(dead_code, reason = "the forge uses the rest")]
 mod blob;
+#[path = "../tests/support/double/mod.rs"]
+mod double;
+#[expect(dead_code, clippy::disallowed_methods, reason = "the benchmark of copies uses the rest")]
+mod support;
 #[path = "support/synthetic/mod.rs"]
 mod synthetic;
 
+/// The program's own, for the same memory and time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The sizes of the project's goals.
 const SIZES: [u64; 3] = [1_000, 100_000, 1_000_000];
+/// How many of them are tried beside others: the servers keep every object.
+const BESIDE: usize = 2;
 
 /// A failure that ends the benchmark.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -45,6 +58,12 @@ struct Cli {
     /// Also writes every figure to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Sets the program beside rclone and juicefs, as far as they are in the folder `SNAPFERRY_PEERS` or on the search path.
+    #[arg(long)]
+    peers: bool,
+    /// Given by this binary to itself: serves a repository of so many blobs.
+    #[arg(long, hide = true)]
+    serve: Option<u64>,
     /// Given by this binary to itself: measures one size and prints JSON.
     #[arg(long, hide = true)]
     alone: bool,
@@ -55,8 +74,17 @@ struct Cli {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark speaks to whoever started it")]
 fn main() -> ExitCode {
+    if std::env::args_os().len() == 1 {
+        // `cargo test --all-targets` starts benchmarks too, without a word; it has not asked for minutes of measuring.
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
-    let measured = if cli.alone { alone(&cli).map(|value| println!("{value}")) } else { all(&cli) };
+    let measured = match (cli.alone, cli.serve) {
+        (true, _) => alone(&cli).map(|value| println!("{value}")),
+        (_, Some(blobs)) => beside::serve::run(blobs),
+        _ if cli.peers => beside(&cli),
+        _ => all(&cli),
+    };
     match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -71,10 +99,7 @@ fn main() -> ExitCode {
 fn all(cli: &Cli) -> Result<(), Failure> {
     let sizes = if cli.blobs.is_empty() { SIZES.to_vec() } else { cli.blobs.clone() };
     let mut figures = Vec::new();
-    println!(
-        "{:>9} {:<10} {:>9} {:>9} {:>8} {:>8} {:>8}",
-        "blobs", "run", "from req", "to req", "CPU-s", "RSS MiB", "wall s"
-    );
+    println!("{:>9} {:<10} {:>8} {:>8} {:>8}  requests", "blobs", "run", "CPU-s", "RSS MiB", "wall s");
     for size in sizes {
         let mut command = Command::new(std::env::current_exe()?);
         let output =
@@ -85,26 +110,87 @@ fn all(cli: &Cli) -> Result<(), Failure> {
         let rows: Value = serde_json::from_slice(&output.stdout)?;
         for row in rows.as_array().into_iter().flatten() {
             println!(
-                "{:>9} {:<10} {:>9} {:>9} {:>8.2} {:>8.1} {:>8.2}",
+                "{:>9} {:<10} {:>8.3} {:>8.1} {:>8.2}  {}",
                 row["blobs"].as_u64().unwrap_or(0),
                 row["run"].as_str().unwrap_or_default(),
-                total(&row["from"]),
-                total(&row["to"]),
                 row["cpu_seconds"].as_f64().unwrap_or(f64::NAN),
-                row["peak_rss_bytes"].as_f64().unwrap_or(f64::NAN) / 1024.0 / 1024.0,
+                mib(row),
                 row["wall_seconds"].as_f64().unwrap_or(f64::NAN),
+                requests(row),
             );
         }
         figures.push(rows);
     }
-    if let Some(path) = &cli.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&figures)?)?;
-    }
-    Ok(())
+    write(cli, &figures.into())
 }
 
-fn total(requests: &Value) -> u64 {
-    requests.as_object().into_iter().flatten().filter_map(|(_, number)| number.as_u64()).sum()
+/// Measures the program and its peers on every size.
+#[expect(clippy::print_stdout, reason = "the table is what a benchmark is run for")]
+fn beside(cli: &Cli) -> Result<(), Failure> {
+    let sizes = if cli.blobs.is_empty() { SIZES[..BESIDE].to_vec() } else { cli.blobs.clone() };
+    let mut figures = Vec::new();
+    println!(
+        "{:>9} {:<14} {:<10} {:>8} {:>6} {:>8} {:>8}  requests",
+        "blobs", "program", "run", "CPU-s", "x", "RSS MiB", "wall s"
+    );
+    for size in sizes {
+        let rows = beside::measure(size, |row| {
+            println!(
+                "{:>9} {:<14} {:<10} {:>8.3} {:>6.1} {:>8.1} {:>8.2}  {}{}",
+                row["blobs"].as_u64().unwrap_or(0),
+                row["program"].as_str().unwrap_or_default(),
+                row["run"].as_str().unwrap_or_default(),
+                row["cpu_seconds"].as_f64().unwrap_or(f64::NAN),
+                row["cpu_ratio"].as_f64().unwrap_or(f64::NAN),
+                mib(row),
+                row["wall_seconds"].as_f64().unwrap_or(f64::NAN),
+                requests(row),
+                remark(row),
+            );
+        })?;
+        figures.push(Value::from(rows));
+    }
+    write(cli, &figures.into())
+}
+
+fn write(cli: &Cli, figures: &Value) -> Result<(), Failure> {
+    match &cli.json {
+        Some(path) => Ok(std::fs::write(path, serde_json::to_vec_pretty(figures)?)?),
+        None => Ok(()),
+    }
+}
+
+fn mib(row: &Value) -> f64 {
+    row["peak_rss_bytes"].as_f64().unwrap_or(f64::NAN) / 1024.0 / 1024.0
+}
+
+/// The requests to both sides: how many, and of which kinds.
+fn requests(row: &Value) -> String {
+    let side = |side: &str| {
+        let kinds =
+            || row[side].as_object().into_iter().flatten().map(|(kind, count)| (kind, count.as_u64().unwrap_or(0)));
+        let named: Vec<String> =
+            kinds().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {kind}")).collect();
+        (kinds().map(|(_, count)| count).sum::<u64>(), named.join(", "))
+    };
+    let ((from, from_kinds), (to, to_kinds)) = (side("from"), side("to"));
+    format!("{} = source {from} ({from_kinds}) + target {to} ({to_kinds})", from + to)
+}
+
+/// What is wrong with the target, or with the run.
+fn remark(row: &Value) -> String {
+    let mut remark = String::new();
+    for what in ["missing", "extra", "differing"] {
+        if row[what].as_u64().unwrap_or(0) > 0 {
+            remark.push_str(&format!("; {what}: {}", row[what]));
+        }
+    }
+    for what in ["first_differing", "complaint"] {
+        if let Some(text) = row[what].as_str() {
+            remark.push_str(&format!("; {what}: {text}"));
+        }
+    }
+    remark
 }
 
 /// Measures one size in this process.
@@ -175,13 +261,16 @@ impl Bench {
     /// Measures one run.
     async fn row(&self, name: &str, run: impl Future<Output = Result<(), Failure>>) -> Result<Value, Failure> {
         forget_peak();
-        let (from, to, used, wall) = (self.from.totals(), self.to.totals(), cpu()?, Instant::now());
+        let (from, to, ticks, slices, wall) =
+            (self.from.totals(), self.to.totals(), ticks()?, slices()?, Instant::now());
         run.await?;
+        // The ticks are coarse, and the slices lack threads that ended: the larger is nearer.
+        let used = self::ticks()?.saturating_sub(ticks).max(self::slices()?.saturating_sub(slices));
         Ok(json!({
             "blobs": self.blobs,
             "run": name,
             "wall_seconds": wall.elapsed().as_secs_f64(),
-            "cpu_seconds": cpu()?.saturating_sub(used).as_secs_f64(),
+            "cpu_seconds": used.as_secs_f64(),
             "peak_rss_bytes": peak()?,
             "from": since(&self.from, &from),
             "to": since(&self.to, &to),
@@ -196,11 +285,21 @@ fn since(meter: &Meter, before: &[(&'static str, u64)]) -> Value {
 }
 
 /// User and system time of this process: fields 14 and 15 of proc(5)'s stat, in hundredths of a second.
-fn cpu() -> Result<Duration, Failure> {
+fn ticks() -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(") ").ok_or("the kernel says nothing of this process")?;
     let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The time that all threads of this process ran: the first field of their schedstat, in nanoseconds. Zero where the kernel keeps none.
+fn slices() -> Result<Duration, Failure> {
+    let mut slices = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let text = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        slices += text.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(slices))
 }
 
 /// The most memory that was resident since [`forget_peak`], in bytes.

@@ -9,8 +9,10 @@ use std::process::Command;
 use super::pair::{Pair, Store};
 use super::server::BUCKET;
 
-const KEY: &str = "bench";
-const SECRET: &str = "benchsecret";
+/// The access key that all are given.
+pub(crate) const KEY: &str = "bench";
+/// And its secret.
+pub(crate) const SECRET: &str = "benchsecret";
 
 /// rclone's flags that cost it least: no second hash, no HEAD, no buffering, no slices. Lengths are all that it checks then.
 const RCLONE_TUNED: &str = "--transfers 32 --checkers 32 --fast-list --size-only --use-server-modtime --s3-no-head \

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::Result;
 use super::pair::{Pair, Store};
-use super::peer::Peer;
+use super::peer::{KEY, Peer, SECRET};
 use super::server::BUCKET;
 
 /// A program that is measured.
@@ -52,7 +52,11 @@ impl Program {
     pub(crate) fn command(&self, pair: Pair, from: u16, to: u16) -> Result<Command> {
         match self {
             Self::Floor { has_checksum } => floor(from, to, *has_checksum),
-            Self::Snapferry { path } => Ok(snapferry(Command::new(path), pair, from, to)),
+            Self::Snapferry { path } => {
+                let mut command = snapferry(Command::new(path), pair, from, to);
+                command.args(["--mode", "plain"]);
+                Ok(command)
+            }
             Self::Peer(peer) => Ok(peer.command(pair, from, to)),
         }
     }
@@ -69,7 +73,7 @@ fn floor(from: u16, to: u16, has_checksum: bool) -> Result<Command> {
 
 /// The product as a user runs it without a file: its stores are in the environment, and neither the caller's stores nor a
 /// configuration file of the caller counts. `SNAPFERRY_TRANSFER_*` is let through, to try settings.
-fn snapferry(mut command: Command, pair: Pair, from: u16, to: u16) -> Command {
+pub(crate) fn snapferry(mut command: Command, pair: Pair, from: u16, to: u16) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SNAPFERRY_STORE_") {
             command.env_remove(name);
@@ -83,12 +87,12 @@ fn snapferry(mut command: Command, pair: Pair, from: u16, to: u16) -> Command {
             ("ENDPOINT", &endpoint),
             (if store == Store::Qingstor { "ZONE" } else { "REGION" }, store.region()),
             ("ADDRESSING", "path"),
-            ("ACCESS_KEY_ID", "bench"),
-            ("SECRET_ACCESS_KEY", "bench-secret"),
+            ("ACCESS_KEY_ID", KEY),
+            ("SECRET_ACCESS_KEY", SECRET),
         ];
         command.envs(settings.map(|(key, value)| (format!("SNAPFERRY_STORE_{name}_{key}"), value)));
     }
-    command.args(["sync", "src", "dst", "--mode", "plain", "--json"]);
+    command.args(["sync", "src", "dst", "--json"]);
     let nowhere = std::env::temp_dir();
     command
         .current_dir(&nowhere)
