@@ -594,3 +594,88 @@ async fn two_runs_at_one_target_are_one_and_a_refusal() {
     assert_eq!(judge(&target, "both"), judge(&source, "both"));
     assert!(!target.contents().keys().any(|key| key.as_str().contains("lease")));
 }
+
+/// A source that serves one request after the other, in the order in which they came, as a lock for credentials did.
+#[derive(Debug)]
+struct Queue(MemoryStore, tokio::sync::Mutex<()>);
+
+#[async_trait::async_trait]
+impl snapferry::store::ObjectStore for Queue {
+    async fn head(&self, key: &Key) -> snapferry::error::Result<snapferry::store::Head> {
+        self.0.head(key).await
+    }
+
+    async fn get(
+        &self,
+        key: &Key,
+        options: snapferry::store::GetOptions,
+    ) -> snapferry::error::Result<snapferry::store::GetResult> {
+        let _turn = self.1.lock().await;
+        tokio::task::yield_now().await;
+        self.0.get(key, options).await
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        body: snapferry::store::Body,
+        options: &snapferry::store::PutOptions,
+    ) -> snapferry::error::Result<snapferry::store::PutResult> {
+        self.0.put(key, body, options).await
+    }
+
+    async fn put_multipart(
+        &self,
+        key: &Key,
+        size: u64,
+        options: &snapferry::store::PutOptions,
+    ) -> snapferry::error::Result<Box<dyn snapferry::store::MultipartUpload>> {
+        self.0.put_multipart(key, size, options).await
+    }
+
+    async fn copy(
+        &self,
+        from: snapferry::store::Origin<'_>,
+        key: &Key,
+        options: &snapferry::store::PutOptions,
+    ) -> snapferry::error::Result<snapferry::store::PutResult> {
+        self.0.copy(from, key, options).await
+    }
+
+    fn list(&self, options: snapferry::store::ListOptions) -> snapferry::store::Pages {
+        self.0.list(options)
+    }
+
+    async fn delete(&self, key: &Key) -> snapferry::error::Result<()> {
+        self.0.delete(key).await
+    }
+
+    async fn delete_batch(&self, keys: &[Key]) -> snapferry::error::Result<Vec<(Key, snapferry::error::Error)>> {
+        self.0.delete_batch(keys).await
+    }
+
+    fn capability(&self) -> snapferry::store::Capability {
+        self.0.capability()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_serves_in_turn_is_never_waited_for_in_vain() {
+    use support::forge::{Action, Family, Forge, Kind, Outcome};
+    let store = MemoryStore::default();
+    let mut forge = Forge::new(Family::F4, 1);
+    for number in 0..60 {
+        let index = format!("index-{number}");
+        forge.run(&Action::CreateIndex { index: index.clone(), shards: 5, kind: Kind::Plain }, &store);
+        forge.run(&Action::Write { index }, &store);
+    }
+    forge.run(&Action::CreateSnapshot { name: "s".to_owned(), outcome: Outcome::Success }, &store);
+    let queue = Arc::new(Queue(store.clone(), tokio::sync::Mutex::default()));
+    let target = MemoryStore::default();
+    let options = quick();
+    let copied = sync(queue, Arc::new(target.clone()), &options);
+    // The clock is only moved when nobody has anything to do: whoever waits for ever is found at once.
+    let report = tokio::time::timeout(std::time::Duration::from_secs(10), copied).await.expect("it ends");
+    must_be_done(&report, "in turn");
+    assert_eq!(judge(&target, "in turn"), judge(&store, "the source"));
+}
