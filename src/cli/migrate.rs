@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::args::Copying;
-use super::cluster::{Registering, Restoring, client_options};
+use super::cluster::client_options;
 use super::ends::{Ends, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Count, elapsed};
+use super::registering::Registering;
 use super::restore;
+use super::restoring::Restoring;
 use super::sync::{FailuresFile, SyncDocument};
 use super::{ErrorDocument, Session};
 use crate::elastic::snapshot::Snapshot;

@@ -3,9 +3,10 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::cluster::{Registering, connect};
+use super::cluster::connect;
 use super::exit::{self, Outcome};
 use super::output::Count;
+use super::registering::Registering;
 use super::{Session, open};
 use crate::config::StorePlace;
 use crate::elastic::Client;

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::Session;
-use super::cluster::{Restoring, connect};
+use super::cluster::connect;
 use super::exit::{self, Outcome};
 use super::output::{Bytes, Count};
+use super::restoring::Restoring;
 use crate::error::Result;
 use crate::ops::restore::{Restored, run};
 

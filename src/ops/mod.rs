@@ -5,10 +5,12 @@
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
 //! - [`prune`]: what a copy no longer needs goes
 //! - [`inspect`]: what a repository holds, and what would restore
+//! - [`advice`]: what of a snapshot a cluster would restore
 //! - [`check`]: what a place can do and what it gets wrong
 //! - [`verify`]: whether a place holds what it should, and putting that right
 //! - [`migrate`]: sync, register, restore, compare
 
+pub mod advice;
 pub mod check;
 pub mod compare;
 mod end;

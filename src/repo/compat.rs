@@ -141,6 +141,11 @@ impl Traits {
 }
 
 impl ClusterVersion {
+    /// Whose cluster it is.
+    pub(super) fn product(self) -> Product {
+        self.product
+    }
+
     /// Why the cluster cannot read the repository at all; none if it can.
     #[must_use]
     pub fn refuses_root(&self, root: &RootIndex) -> Option<String> {

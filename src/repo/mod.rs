@@ -21,6 +21,7 @@ mod rewrite;
 mod select;
 mod shard;
 mod snapshot;
+mod stones;
 pub mod surplus;
 mod walk;
 
@@ -46,6 +47,7 @@ pub use self::rewrite::{
 pub use self::select::{Desired, Pick, Selection, glob};
 pub use self::shard::{FileEntry, Part, ShardIndex, ShardIndexEntry, ShardSnapshot};
 pub use self::snapshot::{FeatureState, IndexDetails, ShardFailure, SnapshotInfo};
+pub use self::stones::stepping_stones;
 pub use self::walk::{Damage, Exclusion, Found, Look, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
