@@ -7,6 +7,7 @@
 //! Start at [`Client::connect`]. [`repository`] registers, [`snapshot`] lists and [`creation`] takes snapshots, [`restore`]
 //! starts one and [`follow`] sees it to its end, [`selection`], [`rename`] and [`index`] prepare it, [`count`] checks it.
 
+pub mod aftercare;
 mod auth;
 mod client;
 pub mod conflict;
@@ -25,8 +26,10 @@ pub mod repository;
 mod request;
 pub mod restore;
 pub mod selection;
+pub mod settings;
 mod shard;
 pub mod snapshot;
+pub mod throttle;
 mod version;
 
 pub use auth::Auth;
