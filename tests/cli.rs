@@ -396,6 +396,10 @@ fn every_help_shows_the_exit_codes() {
         vec!["snapshot", "create", "--help"],
         vec!["restore", "--help"],
         vec!["migrate", "--help"],
+        vec!["migrate", "baseline", "--help"],
+        vec!["migrate", "increment", "--help"],
+        vec!["migrate", "cutover", "--help"],
+        vec!["migrate", "status", "--help"],
     ] {
         let output = run(scratch.path(), &command);
         assert_eq!(code(&output), 0);
@@ -413,7 +417,7 @@ fn the_example_configuration_is_complete_and_valid() {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).expect("it is there");
     let scratch = scratch();
     // Every key, also those that stand in a comment because they exclude another: a key that does not exist is told which do.
-    for section in ["[store.x]", "[elastic.x]", "[transfer]"] {
+    for section in ["[store.x]", "[elastic.x]", "[job.x]", "[transfer]"] {
         std::fs::write(scratch.path().join("snapferry.toml"), format!("{section}\nqqqqqq = 1\n")).expect("writable");
         let said = stderr(&run(scratch.path(), &["ls", "nas"]));
         let known = said.split_once("known keys: ").expect("they are listed").1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 
-use crate::config::StorePlace;
+use crate::config::{self, StorePlace};
 use crate::elastic::repository::{Kind, Registration, Replace, S3};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Scheme, path_style, s3_endpoint};
@@ -44,6 +44,24 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl Registering {
+    /// The same with what a job says where the flags say nothing.
+    pub(super) fn or(&self, job: &config::Registering) -> Result<Self> {
+        let word = |text: &String| {
+            TypeWord::from_str(text, true).map_err(|_| {
+                Error::new(ErrorKind::Invalid, "read the job").because(format!("`{text}` is no type of repository"))
+            })
+        };
+        let mut settings = job.settings.clone();
+        settings.extend(self.setting.iter().cloned());
+        Ok(Self {
+            kind: self.kind.map_or_else(|| job.kind.as_ref().map(word).transpose(), |kind| Ok(Some(kind)))?,
+            url: self.url.clone().or_else(|| job.url.clone()),
+            client: self.client.clone().or_else(|| job.client.clone()),
+            setting: settings,
+            replace: self.replace || job.replace,
+        })
+    }
+
     /// The registration of `place` under `name`. Without a place, `--type url --url` says it all.
     pub(super) fn registration(&self, name: &str, place: Option<&StorePlace>) -> Result<Registration> {
         let invalid = |cause: &str, hint: &str| {

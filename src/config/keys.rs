@@ -9,6 +9,10 @@ pub(super) enum Kind {
     Secret,
     /// The path of a file.
     Path,
+    /// One text, or several in brackets or with commas between them.
+    List,
+    /// A time such as "10m", or a number of seconds.
+    Time,
     /// `true` or `false`.
     Switch,
     /// A whole number in this range.
@@ -28,6 +32,8 @@ impl Kind {
     pub(super) fn allowed(self) -> String {
         match self {
             Self::Text | Self::Secret => "a text in quotes that is not empty".to_owned(),
+            Self::List => "a text in quotes, or several: `[\"…\", \"…\"]`".to_owned(),
+            Self::Time => "seconds, or a text like \"10m\" or \"1h30m\"".to_owned(),
             Self::Path => "the path of a file, in quotes".to_owned(),
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
@@ -142,8 +148,41 @@ pub(super) const TRANSFER: &[Spec] = &[
     spec("replans", Kind::Number { least: 0, most: 100 }),
 ];
 
+/// The keys of `[job.<name>]`, beside its `hooks`.
+pub(super) const JOB: &[Spec] = &[
+    spec("from", Kind::Text),
+    spec("to", Kind::Text),
+    spec("from_cluster", Kind::Text),
+    spec("to_cluster", Kind::Text),
+    spec("repository", Kind::Text),
+    spec("source_repository", Kind::Text),
+    spec("snapshot", Kind::Text),
+    spec("indices", Kind::List),
+    // The slip of guide S3, which Elasticsearch ignores when it takes a snapshot. Taken for `indices`, with a warning.
+    spec("indexes", Kind::List),
+    spec("conflict", Kind::Choice(&["fail", "close", "skip", "swap", "delete"])),
+    spec("rename_pattern", Kind::Text),
+    spec("rename_replacement", Kind::Text),
+    spec("without_aliases", Kind::Switch),
+    spec("level", Kind::Number { least: 0, most: 4 }),
+    spec("replicas", Kind::Number { least: 0, most: 100 }),
+    spec("throttle", Kind::Rate),
+    spec("outage", Kind::Time),
+    spec("copy", Kind::Choice(&["all", "own"])),
+    spec("leave_out_incompatible", Kind::Switch),
+    spec("report", Kind::Path),
+    spec("journal", Kind::Path),
+    spec("hook_timeout", Kind::Time),
+    spec("type", Kind::Text),
+    spec("url", Kind::Text),
+    spec("client", Kind::Text),
+    spec("settings", Kind::List),
+    spec("replace", Kind::Switch),
+];
+
 /// The kinds of section, with their keys.
-pub(super) const SECTIONS: [(&str, &[Spec]); 3] = [("store", STORE), ("elastic", ELASTIC), ("transfer", TRANSFER)];
+pub(super) const SECTIONS: [(&str, &[Spec]); 4] =
+    [("store", STORE), ("elastic", ELASTIC), ("job", JOB), ("transfer", TRANSFER)];
 
 /// "did you mean …" for a word, out of the words it could be.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

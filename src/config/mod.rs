@@ -2,6 +2,8 @@
 //!
 //! Every mistake is found before the first request and names the file and line, or the variable, it stands in.
 
+mod file;
+mod job;
 mod keys;
 mod raw;
 mod store;
@@ -10,6 +12,7 @@ use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+pub use self::job::{Job, Registering};
 use self::keys::nearest;
 pub(crate) use self::raw::parse_rate;
 use self::raw::{Origin, Raw, Section};
@@ -143,8 +146,22 @@ impl Config {
         }
     }
 
+    /// The job of this name; none if there is none.
+    pub fn job(&self, name: &str) -> Result<Option<Job>> {
+        let Some((name, section)) = lookup(&self.raw.jobs, name) else { return Ok(None) };
+        job::read(name, section, self.raw.hooks.get(name).map(Vec::as_slice).unwrap_or_default()).map(Some)
+    }
+
+    /// The names of all jobs.
+    pub fn jobs(&self) -> impl Iterator<Item = &str> {
+        self.raw.jobs.keys().map(String::as_str)
+    }
+
     /// Finds every mistake that shows without reading secrets.
     fn check(&self) -> Result<()> {
+        for (name, section) in &self.raw.jobs {
+            job::check(name, section, self.raw.hooks.get(name).map(Vec::as_slice).unwrap_or_default())?;
+        }
         for (name, section) in &self.raw.stores {
             store::check(name, section)?;
         }

@@ -6,10 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::keys::{Kind, SECTIONS, Spec, nearest};
+use super::file;
+use super::job::Hook;
+use super::keys::{ELASTIC, JOB, Kind, STORE, Spec, TRANSFER, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Ability;
 
@@ -94,11 +93,14 @@ impl Section {
     }
 }
 
-/// All that was written: named stores and clusters, and how to transfer.
+/// All that was written: named stores, clusters and jobs, and how to transfer.
 #[derive(Clone, Default)]
 pub(super) struct Raw {
     pub(super) stores: BTreeMap<String, Section>,
     pub(super) elastic: BTreeMap<String, Section>,
+    pub(super) jobs: BTreeMap<String, Section>,
+    /// The hooks of jobs, by the job's name. They stand in the file alone.
+    pub(super) hooks: BTreeMap<String, Vec<Hook>>,
     pub(super) transfer: Section,
     /// The file read, and whether it holds a secret.
     pub(super) file: Option<PathBuf>,
@@ -119,21 +121,8 @@ impl Raw {
                 .because(format!("it has {} bytes; a configuration has at most 1 MiB", found.len())));
         }
         let text = std::fs::read_to_string(path).map_err(cannot)?;
-        let mut raw = Self::parse(path, text.trim_start_matches('\u{feff}'))?;
+        let mut raw = file::parse(path, text.trim_start_matches('\u{feff}'))?;
         raw.file = Some(path.to_owned());
-        Ok(raw)
-    }
-
-    fn parse(path: &Path, text: &str) -> Result<Self> {
-        let reader = Reader { path: path.into(), text };
-        let table = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.invalid(at, error.message())
-        })?;
-        let mut raw = Self::default();
-        for (name, value) in table.get_ref() {
-            reader.top(&mut raw, name, value)?;
-        }
         Ok(raw)
     }
 
@@ -141,16 +130,19 @@ impl Raw {
     pub(super) fn overlay(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<()> {
         for (name, text) in variables {
             if let Some(rest) = name.strip_prefix("SNAPFERRY_TRANSFER_") {
-                let spec = find(SECTIONS[2].1, &rest.to_ascii_lowercase())
-                    .ok_or_else(|| unknown_variable(&name, rest, SECTIONS[2].1))?;
+                let spec = find(TRANSFER, &rest.to_ascii_lowercase())
+                    .ok_or_else(|| unknown_variable(&name, rest, TRANSFER))?;
                 self.transfer.0.insert(spec.name, from_variable(spec, &name, &text)?);
                 continue;
             }
-            for (prefix, specs) in [("SNAPFERRY_STORE_", SECTIONS[0].1), ("SNAPFERRY_ELASTIC_", SECTIONS[1].1)] {
+            for (prefix, specs, sections) in [
+                ("SNAPFERRY_STORE_", STORE, &mut self.stores),
+                ("SNAPFERRY_ELASTIC_", ELASTIC, &mut self.elastic),
+                ("SNAPFERRY_JOB_", JOB, &mut self.jobs),
+            ] {
                 if let Some(rest) = name.strip_prefix(prefix) {
                     let (section, spec) =
                         split_variable(specs, rest).ok_or_else(|| unknown_variable(&name, rest, specs))?;
-                    let sections = if prefix == "SNAPFERRY_STORE_" { &mut self.stores } else { &mut self.elastic };
                     let key = sections.keys().find(|known| variable_name(known) == section).cloned();
                     let entry = from_variable(spec, &name, &text)?;
                     let section = sections.entry(key.unwrap_or_else(|| section.to_ascii_lowercase())).or_default();
@@ -167,7 +159,7 @@ pub(super) fn variable_name(name: &str) -> String {
     name.to_ascii_uppercase().replace(['-', '.'], "_")
 }
 
-fn find(specs: &'static [Spec], name: &str) -> Option<&'static Spec> {
+pub(super) fn find(specs: &'static [Spec], name: &str) -> Option<&'static Spec> {
     specs.iter().find(|spec| spec.name == name)
 }
 
@@ -190,7 +182,7 @@ fn unknown_variable(name: &str, rest: &str, specs: &'static [Spec]) -> Error {
 }
 
 /// "did you mean …; known keys are …".
-fn known(word: &str, specs: &[Spec]) -> String {
+pub(super) fn known(word: &str, specs: &[Spec]) -> String {
     let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
     let list = names.join("`, `");
     match nearest(word, names.iter().copied()) {
@@ -218,14 +210,16 @@ fn from_variable(spec: &'static Spec, name: &str, text: &str) -> Result<Entry> {
 }
 
 /// The value, if it is what the key must have. Sizes become numbers of bytes.
-fn check(kind: Kind, value: Value) -> Option<Value> {
+pub(super) fn check(kind: Kind, value: Value) -> Option<Value> {
     match (kind, value) {
-        (Kind::Text | Kind::Secret | Kind::Path, Value::Text(text)) if !text.trim().is_empty() => {
+        (Kind::Text | Kind::Secret | Kind::Path | Kind::List, Value::Text(text)) if !text.trim().is_empty() => {
             Some(Value::Text(text))
         }
         (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => Some(Value::Text(text)),
         (Kind::Switch | Kind::Ability, Value::Switch(on)) => Some(Value::Switch(on)),
         (Kind::Ability, Value::Text(text)) if text == "auto" => Some(Value::Text(text)),
+        (Kind::Time, Value::Number(seconds)) => Some(Value::Number(seconds)),
+        (Kind::Time, Value::Text(text)) => parse_time(&text).map(Value::Number),
         (Kind::Rate, Value::Number(rate)) => Some(Value::Number(rate)).filter(|_| rate >= 1024),
         (Kind::Rate, Value::Text(text)) => parse_rate(&text).map(Value::Number),
         (Kind::Number { least, most }, Value::Number(number)) if (least..=most).contains(&number) => {
@@ -247,6 +241,12 @@ fn check(kind: Kind, value: Value) -> Option<Value> {
 pub(crate) fn parse_rate(text: &str) -> Option<u64> {
     let text = text.trim();
     parse_size(text.strip_suffix("/s").unwrap_or(text)).filter(|rate| *rate >= 1024)
+}
+
+/// Reads "90s", "10m" or "1h30m": whole seconds.
+fn parse_time(text: &str) -> Option<u64> {
+    let time: jiff::SignedDuration = text.trim().parse().ok()?;
+    u64::try_from(time.as_secs()).ok()
 }
 
 /// Reads "64MiB", "1.5 GiB", "5000": units of 1,024 with an `i`, of 1,000 without.
@@ -272,101 +272,6 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part)
 }
 
-/// Reads the tables of one file.
-struct Reader<'a> {
-    path: Arc<Path>,
-    text: &'a str,
-}
-
-impl Reader<'_> {
-    fn line(&self, at: usize) -> usize {
-        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
-    }
-
-    fn invalid(&self, at: usize, cause: &str) -> Error {
-        Error::new(ErrorKind::Invalid, format!("read the configuration `{}`", self.path.display()))
-            .because(format!("line {}: {cause}", self.line(at)))
-    }
-
-    fn top(
-        &self,
-        raw: &mut Raw,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<()> {
-        let at = name.span().start;
-        let kind = name.get_ref().as_ref();
-        let Some((_, specs)) = SECTIONS.iter().find(|(section, _)| *section == kind) else {
-            let hint = match nearest(kind, SECTIONS.iter().map(|(section, _)| *section)) {
-                Some(near) => {
-                    format!("did you mean `{near}`? there are `[store.<name>]`, `[elastic.<name>]` and `[transfer]`")
-                }
-                None => "there are `[store.<name>]`, `[elastic.<name>]` and `[transfer]`".to_owned(),
-            };
-            return Err(self.invalid(at, &format!("unknown section or key `{kind}`")).hint(hint));
-        };
-        let DeValue::Table(table) = value.get_ref() else {
-            return Err(self
-                .invalid(at, &format!("`{kind}` is a section, not a value"))
-                .hint(format!("write `[{kind}…]` on a line of its own")));
-        };
-        if kind == "transfer" {
-            raw.transfer = self.section("transfer", table, specs, &mut raw.secret_in_file)?;
-            return Ok(());
-        }
-        for (name, value) in table {
-            let title = format!("{kind}.{}", name.get_ref());
-            let DeValue::Table(keys) = value.get_ref() else {
-                return Err(self
-                    .invalid(
-                        name.span().start,
-                        &format!("`{}` stands in `[{kind}]`, which has no keys of its own", name.get_ref()),
-                    )
-                    .hint(format!("write `[{kind}.<name>]` above the keys")));
-            };
-            if name.get_ref().is_empty() || name.get_ref().contains('/') || name.get_ref().contains(':') {
-                return Err(self.invalid(
-                    name.span().start,
-                    &format!("`{}` is no name for a section: it has no `/` and no `:`", name.get_ref()),
-                ));
-            }
-            let section = self.section(&title, keys, specs, &mut raw.secret_in_file)?;
-            let sections = if kind == "store" { &mut raw.stores } else { &mut raw.elastic };
-            sections.insert(name.get_ref().to_string(), section);
-        }
-        Ok(())
-    }
-
-    fn section(&self, title: &str, table: &DeTable<'_>, specs: &'static [Spec], secret: &mut bool) -> Result<Section> {
-        let mut section = Section::default();
-        for (name, value) in table {
-            let at = name.span().start;
-            let Some(spec) = find(specs, name.get_ref()) else {
-                return Err(self
-                    .invalid(at, &format!("unknown key `{}` in `[{title}]`", name.get_ref()))
-                    .hint(known(name.get_ref(), specs)));
-            };
-            let value = match value.get_ref() {
-                DeValue::String(text) => Some(Value::Text(text.to_string())),
-                DeValue::Integer(number) => {
-                    u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Number)
-                }
-                DeValue::Boolean(on) => Some(Value::Switch(*on)),
-                _ => None,
-            };
-            let Some(value) = value.and_then(|value| check(spec.kind, value)) else {
-                return Err(self
-                    .invalid(at, &format!("`{}` in `[{title}]` has a value it cannot have", spec.name))
-                    .hint(format!("`{}` must be {}", spec.name, spec.kind.allowed())));
-            };
-            *secret |= spec.kind == Kind::Secret;
-            let origin = Origin::File { path: self.path.clone(), line: self.line(at) };
-            section.0.insert(spec.name, Entry { value, origin });
-        }
-        Ok(section)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_variable_ends_in_the_longest_key_that_fits() {
-        let split = |rest| split_variable(SECTIONS[0].1, rest).map(|(section, spec)| (section, spec.name));
+        let split = |rest| split_variable(STORE, rest).map(|(section, spec)| (section, spec.name));
         assert_eq!(split("AWS_SECRET_ACCESS_KEY_FILE"), Some(("AWS", "secret_access_key_file")));
         assert_eq!(split("MY_AWS_URL"), Some(("MY_AWS", "url")));
         assert_eq!(split("URL"), None);

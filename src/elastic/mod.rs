@@ -9,6 +9,7 @@
 
 pub mod aftercare;
 mod auth;
+pub mod block;
 mod client;
 pub mod conflict;
 pub mod count;
@@ -18,6 +19,7 @@ mod exchange;
 mod failure;
 pub mod follow;
 pub mod index;
+pub mod inventory;
 pub mod metadata;
 mod name;
 pub mod numbers;
@@ -30,6 +32,7 @@ pub mod settings;
 mod shard;
 pub mod snapshot;
 pub mod throttle;
+pub mod undo;
 mod version;
 
 pub use auth::Auth;

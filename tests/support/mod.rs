@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test binary uses some of it")]
 
 pub(crate) mod copy;
+pub(crate) mod fake;
 pub(crate) mod fixture;
 pub(crate) mod forge;
 pub(crate) mod s3;

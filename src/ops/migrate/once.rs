@@ -1,6 +1,6 @@
 //! Migrate: sync, register, restore, compare. Each step proves something the next one relies on.
 //!
-//! 1. The clusters are asked who they are, before a byte is copied.
+//! 1. The clusters are asked who they are, before a byte is copied; what the target would refuse of the snapshot ends the migration here.
 //! 2. The repository is copied; anything that failed ends the migration here.
 //! 3. The copy is registered read-only at the target cluster, which must then list every snapshot that the copied root names.
 //! 4. A snapshot is restored and followed until every primary is started.
@@ -12,15 +12,18 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::compare::{self, Comparison};
-use super::end::End;
-use super::repository;
-use super::restore::{self, Restored};
-use super::sync::{self, Mode};
+use super::live;
 use crate::elastic::repository::{Expected, Registered, Registration, Replace};
+use crate::elastic::selection;
 use crate::elastic::{self, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
+use crate::ops::advice::{self, IndexAdvice};
+use crate::ops::compare::{self, Comparison};
+use crate::ops::restore::{self, Restored};
+use crate::ops::snapshot::Which;
+use crate::ops::sync::{self, Mode};
+use crate::ops::{End, repository};
 use crate::repo;
 
 /// What to migrate and how.
@@ -34,6 +37,8 @@ pub struct Options {
     pub replace: Replace,
     /// What to restore. Its `repository` is that of the registration.
     pub restore: restore::Options,
+    /// Whether what the target would refuse is left out, in place of ending the migration.
+    pub leave_out_incompatible: bool,
 }
 
 /// The clusters of a migration.
@@ -48,6 +53,8 @@ pub struct Clusters {
 /// How far a migration got.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// What the target would make of each index chosen, if the snapshot was there to be looked at.
+    pub advice: Option<Vec<IndexAdvice>>,
     /// The copy.
     pub sync: Option<sync::Report>,
     /// The registration.
@@ -88,6 +95,11 @@ async fn steps(
         Some(options) => Some(Client::connect(options).await?),
         None => None,
     };
+    let mut restoring = options.restore.clone();
+    if let Some(advice) = judge(from, &target, options, reporter.clone(), &cancel).await? {
+        let refused = report.advice.insert(advice).iter().filter(|index| index.is_refused());
+        exclude(&mut restoring, &refused.cloned().collect::<Vec<_>>(), options, &target)?;
+    }
     reporter.report(&Event::Step("sync"));
     let copying = sync::Options { mode: Mode::Repository, ..options.sync.clone() };
     let synced = report.sync.insert(sync::run(from, to, &copying, reporter.clone(), cancel.clone()).await);
@@ -100,7 +112,7 @@ async fn steps(
         replace: options.replace,
     };
     report.repository = Some(repository::register(&target, &registering, reporter.as_ref()).await?);
-    let restored = restore::run(&target, &options.restore, reporter.as_ref(), &cancel).await?;
+    let restored = restore::run(&target, &restoring, reporter.as_ref(), &cancel).await?;
     let pieces = report.restore.insert(restored).pieces.clone();
     if let Some(source) = source {
         report.compare = Some(tokio::select! {
@@ -111,6 +123,79 @@ async fn steps(
         });
     }
     Ok(())
+}
+
+/// What the target would make of the indices chosen of the snapshot at `from`. Nothing is changed.
+///
+/// [`ErrorKind::NotFound`] if there is no such snapshot.
+pub async fn advise(
+    from: &End,
+    clusters: Clusters,
+    options: &Options,
+    reporter: Arc<dyn Reporter>,
+    cancel: &CancellationToken,
+) -> Result<Vec<IndexAdvice>> {
+    let target = Client::connect(clusters.to).await?;
+    judge(from, &target, options, reporter, cancel).await?.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("look at the snapshot at `{}`", from.location))
+            .because("there is no such snapshot, or none whose time is known")
+            .hint("name one with `--snapshot`; `inspect` shows what is there")
+    })
+}
+
+/// What the target would make of the indices chosen; none if there is nothing yet to look at, which `sync` and `restore` tell in their words.
+async fn judge(
+    from: &End,
+    target: &Client,
+    options: &Options,
+    reporter: Arc<dyn Reporter>,
+    cancel: &CancellationToken,
+) -> Result<Option<Vec<IndexAdvice>>> {
+    let Some(found) = repo::detect(&from.store).await? else { return Ok(None) };
+    let complete = found.index.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
+    let name = match &options.restore.snapshot {
+        Which::Named(name) => Some(name.clone()),
+        // Before 7.16 a root tells no times; then the cluster's list alone knows which is the latest.
+        Which::Latest => complete
+            .filter(|snapshot| snapshot.start_time_millis.is_some())
+            .max_by_key(|snapshot| snapshot.start_time_millis)
+            .map(|snapshot| snapshot.name.as_str().to_owned()),
+    };
+    let Some(name) = name.filter(|name| found.index.snapshots.iter().any(|one| one.name.as_str() == name)) else {
+        return Ok(None);
+    };
+    let advice = advice::run(from, &name, target.version(), reporter, cancel).await?;
+    let names: Vec<String> = advice.indices.iter().map(|index| index.name.clone()).collect();
+    // Data streams are chosen by names that are no indices; who asks for one is answered by the cluster.
+    let Ok(selection) = selection::select(&options.restore.indices, &names, &[]) else { return Ok(None) };
+    Ok(Some(advice.indices.into_iter().filter(|index| selection.indices.contains(&index.name)).collect()))
+}
+
+/// Takes what is refused out of the selection, or refuses to begin.
+fn exclude(
+    restoring: &mut restore::Options,
+    refused: &[IndexAdvice],
+    options: &Options,
+    target: &Client,
+) -> Result<()> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    if options.leave_out_incompatible {
+        if restoring.indices.is_empty() {
+            restoring.indices.push("*".to_owned());
+        }
+        restoring.indices.extend(refused.iter().map(|index| format!("-{}", index.name)));
+        return Ok(());
+    }
+    let told = refused.iter().map(|index| (index.name.clone(), index.clone())).collect();
+    let names: Vec<String> = refused.iter().map(|index| format!("-{}", index.name)).collect();
+    Err(Error::new(ErrorKind::Unsupported, format!("restore {} of the indices on {}", refused.len(), target.version()))
+        .because(live::told(&told))
+        .hint(format!(
+            "nothing was copied; migrate the others with `--indices '*,{}'` or `--leave-out-incompatible`",
+            names.join(",")
+        )))
 }
 
 /// The snapshots that the copied root names and that can be restored: complete and partial ones.

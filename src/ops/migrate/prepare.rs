@@ -1,0 +1,172 @@
+//! The steps at the source: blocking writes, writing its numbers down, and taking the snapshot.
+//!
+//! The name of a snapshot is in the journal before it is asked for. Whoever goes on after an interruption looks it up: a snapshot of that
+//! name is ours, whether the answer to it was lost or the process was, and is never taken twice.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::machine::Machine;
+use super::record::{Blocked, Intent, Outcome};
+use super::state::{Round, State};
+use super::step::{Phase, Step};
+use crate::elastic::block;
+use crate::elastic::creation::{self, Creation, GlobalState};
+use crate::elastic::inventory;
+use crate::elastic::numbers::Settle;
+use crate::elastic::snapshot::{self, Snapshot, State as SnapshotState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::ops::compare::{self, CaptureOptions};
+
+/// Which indices to block, and which of them somebody else blocks already.
+pub(super) async fn intent_to_block(machine: &Machine<'_>, state: &State, round: &Round) -> Result<Intent> {
+    if let Some(Intent::Block { indices }) = round.intent(Step::Block) {
+        // What was blocked before is known only from before we blocked it.
+        return Ok(Intent::Block { indices: indices.clone() });
+    }
+    let held = inventory::read(machine.sides.source).await?;
+    let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
+    let ours = state.blocked();
+    let indices = names.into_iter().filter_map(|name| {
+        let index = held.indices.get(&name)?;
+        let is_ours = ours.iter().any(|one| !one.was_blocked && one.name == name && one.uuid == index.uuid);
+        Some(Blocked { was_blocked: index.is_write_blocked() && !is_ours, uuid: index.uuid.clone(), name })
+    });
+    Ok(Intent::Block { indices: indices.collect() })
+}
+
+/// Blocks writes, and makes what was written before count.
+pub(super) async fn block(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
+    let indices = round.blocked().to_vec();
+    let names: Vec<String> = indices.iter().map(|one| one.name.clone()).collect();
+    block::set(machine.sides.source, &names).await?;
+    block::settle(machine.sides.source, &names).await?;
+    Ok(Outcome::Block { indices })
+}
+
+/// Writes the source's numbers down.
+pub(super) async fn capture(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
+    let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
+    let level = machine.level();
+    // Twice the time between two looks at anything else: a second, unless somebody is in a hurry.
+    let pause = machine.job.restore.patience.poll * 2;
+    let options = CaptureOptions { level, settle: Settle::Flush, pause, ..CaptureOptions::default() };
+    let captured = compare::capture(machine.sides.source, &names, &options, machine.reporter.as_ref()).await?;
+    Ok(Outcome::Capture { captured: Box::new(captured) })
+}
+
+/// The name of the snapshot: the one that was chosen before, unless a snapshot of that name came to nothing.
+pub(super) async fn intent_to_snapshot(machine: &Machine<'_>, round: &Round) -> Result<Intent> {
+    if let Some(Intent::Snapshot { name }) = round.intent(Step::Snapshot) {
+        let usable = match find(machine, name).await? {
+            None => true,
+            Some(found) => matches!(found.state, SnapshotState::Success | SnapshotState::InProgress),
+        };
+        if usable {
+            return Ok(Intent::Snapshot { name: name.clone() });
+        }
+        let text = format!("the snapshot `{name}` came to nothing; another is taken");
+        machine.reporter.report(&Event::Warning(&text));
+    }
+    let mut name = machine.job.snapshot_name(machine.phase, round.number, Timestamp::now());
+    if let Some(Intent::Snapshot { name: last }) = round.intent(Step::Snapshot)
+        && *last == name
+    {
+        name.push_str("-again");
+    }
+    Ok(Intent::Snapshot { name })
+}
+
+/// Takes the snapshot, or takes up the one that was begun.
+pub(super) async fn snapshot(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
+    let Some(Intent::Snapshot { name }) = round.intent(Step::Snapshot) else {
+        return Err(Error::new(ErrorKind::Internal, "take a snapshot").because("it has no name"));
+    };
+    let preflight = round.preflight().cloned().unwrap_or_default();
+    let asked: Vec<String> = preflight.indices.iter().chain(&preflight.data_streams).cloned().collect();
+    let creation = Creation {
+        repository: machine.job.repository.clone(),
+        snapshot: name.clone(),
+        indices: asked,
+        global_state: GlobalState::Without,
+    };
+    let patience = machine.job.restore.patience;
+    let found = find(machine, name).await?;
+    let taken = match found {
+        None => {
+            creation::create(machine.sides.source, &creation, patience, machine.reporter.as_ref(), &machine.cancel)
+                .await?
+        }
+        Some(_) => {
+            let text = format!("the snapshot `{name}` was begun before; it is taken up");
+            machine.reporter.report(&Event::Warning(&text));
+            machine.unless_cancelled(follow(machine, name)).await?
+        }
+    };
+    let missing: Vec<String> =
+        preflight.travelling().into_iter().filter(|name| !taken.indices.contains(name)).collect();
+    if !missing.is_empty() {
+        return Err(Error::new(ErrorKind::Precondition, format!("use the snapshot `{name}`"))
+            .because(format!("it lacks `{}`, which had been asked for", missing.join("`, `")))
+            .hint("run this again: what the source has is looked at anew"));
+    }
+    Ok(Outcome::Snapshot { snapshot: Box::new(taken.into()) })
+}
+
+async fn find(machine: &Machine<'_>, name: &str) -> Result<Option<Snapshot>> {
+    match snapshot::get(machine.sides.source, &machine.job.repository, name).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits for a snapshot that somebody of our name began.
+async fn follow(machine: &Machine<'_>, name: &str) -> Result<Snapshot> {
+    let patience = machine.job.restore.patience;
+    let doing =
+        format!("follow the snapshot `{}:{name}` on `{}`", machine.job.repository, machine.sides.source.place());
+    let mut done = None;
+    let mut moved = Instant::now();
+    let mut wait = patience.poll;
+    loop {
+        let found = find(machine, name).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Precondition, doing.clone())
+                .because("it was begun and is gone: it failed as a whole, or somebody deleted it")
+                .hint("run this again: another is taken")
+        })?;
+        match found.state {
+            SnapshotState::Success => return Ok(found),
+            SnapshotState::InProgress => {}
+            other => {
+                return Err(Error::new(ErrorKind::Precondition, doing)
+                    .because(format!("it ended as {other:?}"))
+                    .hint("bring the shards that failed back, then run this again: another is taken"));
+            }
+        }
+        if done != found.shards {
+            (done, moved) = (found.shards, Instant::now());
+        }
+        // A listing tells little of a snapshot on its way, so its standing still counts only after much longer.
+        if moved.elapsed() >= patience.stall.max(Duration::from_hours(1)) {
+            return Err(Error::new(ErrorKind::Timeout, doing)
+                .because(format!("nothing was seen to move for {} s", moved.elapsed().as_secs()))
+                .hint("look at the source's nodes; run this again to go on waiting"));
+        }
+        tokio::time::sleep(wait).await;
+        wait = wait.mul_f64(1.25).min(patience.longest_poll);
+    }
+}
+
+/// Whether anything has changed at the source since the last round that brought something.
+pub(super) fn is_unchanged(state: &State, round: &Round) -> bool {
+    if round.phase != Phase::Increment {
+        return false;
+    }
+    let Some(now) = round.preflight() else { return false };
+    let Some(before) = state.brought().next_back().and_then(Round::preflight) else { return false };
+    now.digest.is_some() && now.digest == before.digest && now.travelling() == before.travelling()
+}

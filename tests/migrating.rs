@@ -1,0 +1,447 @@
+//! Migrations in rounds, against two small clusters that behave: stopped anywhere they come to the same end, and what must not happen does
+//! not.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use snapferry::elastic::Client;
+use snapferry::elastic::conflict::Conflict;
+use snapferry::elastic::repository::{Kind, Registration, Replace};
+use snapferry::error::{Error, ErrorKind};
+use snapferry::event::Silent;
+use snapferry::ops::compare::Level;
+use snapferry::ops::migrate::{
+    Call, Copy, Document, Hooks, Job, Phase, Progress, RoundEnd, Sides, State, Step, advance, html, look, preview,
+};
+use snapferry::ops::{End, restore};
+use snapferry::store::MemoryStore;
+use support::copy::{end, quick};
+use support::fake::{Cluster, Stop};
+use support::fixture::scratch;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Two clusters, their stores, and a job between them.
+struct Story {
+    source: Cluster,
+    target: Cluster,
+    stores: [MemoryStore; 2],
+    from: End,
+    to: End,
+    job: Job,
+    scratch: TempDir,
+}
+
+impl Story {
+    /// A source with three documents in `movies`, and an empty target.
+    async fn begin() -> Self {
+        let stores = [MemoryStore::default(), MemoryStore::default()];
+        let contents = support::fake::Contents::default();
+        let source = Cluster::start("source", stores[0].clone(), contents.clone(), true).await;
+        let target = Cluster::start("target", stores[1].clone(), contents, false).await;
+        source.with(|world| {
+            world.write("movies", 3);
+            world
+                .repositories
+                .insert("films".into(), serde_json::json!({ "type": "fs", "settings": { "location": "/a" } }));
+        });
+        let scratch = scratch();
+        let job = job(scratch.path().join("state/movies.journal"));
+        let (from, to) = (end("source", Arc::new(stores[0].clone())), end("target", Arc::new(stores[1].clone())));
+        Self { source, target, stores, from, to, job, scratch }
+    }
+
+    async fn clients(&self) -> (Client, Client) {
+        (self.source.client().await, self.target.client().await)
+    }
+
+    /// Goes as far as it goes.
+    async fn go(&self, phase: Phase) -> Result<Progress, Error> {
+        let (source, target) = self.clients().await;
+        let sides = Sides { from: &self.from, to: &self.to, source: &source, target: &target };
+        advance(&self.job, &sides, phase, false, Arc::new(Silent), CancellationToken::new()).await
+    }
+
+    /// Goes to the end of a round.
+    async fn done(&self, phase: Phase) -> State {
+        let progress = self.go(phase).await.unwrap_or_else(|error| panic!("{phase}: {error}"));
+        assert!(progress.error.is_none(), "{phase}: {}", progress.error.expect("it is there"));
+        progress.state
+    }
+
+    /// Is stopped at this request to one of the clusters. Returns whether it came so far.
+    async fn stopped(&self, phase: Phase, at_target: bool, stop: Stop) -> bool {
+        let cluster = if at_target { &self.target } else { &self.source };
+        let clients = self.clients().await;
+        let sides = Sides { from: &self.from, to: &self.to, source: &clients.0, target: &clients.1 };
+        let so_far = cluster.with(|world| world.seen.len());
+        let stop = match stop {
+            Stop::Before(at) => Stop::Before(so_far + at),
+            Stop::After(at) => Stop::After(so_far + at),
+        };
+        cluster.with(|world| world.stop = Some(stop));
+        let work = advance(&self.job, &sides, phase, false, Arc::new(Silent), CancellationToken::new());
+        let came_so_far = tokio::select! {
+            () = cluster.stopped.notified() => true,
+            ended = work => {
+                let ended = ended.unwrap_or_else(|error| panic!("{phase}: {error}"));
+                assert!(ended.error.is_none(), "{phase}: {}", ended.error.expect("it is there"));
+                false
+            }
+        };
+        cluster.with(|world| world.stop = None);
+        came_so_far
+    }
+
+    fn documents(&self) -> [u64; 2] {
+        [&self.source, &self.target].map(|cluster| cluster.with(|world| world.indices["movies"].documents))
+    }
+
+    fn write(&self, documents: u64) {
+        self.source.with(|world| world.write("movies", documents));
+    }
+
+    /// The same snapshot is never restored twice.
+    fn nothing_is_restored_twice(&self) {
+        let mut restores = self.target.with(|world| world.restores.clone());
+        let all = restores.len();
+        restores.sort();
+        restores.dedup();
+        assert_eq!(restores.len(), all, "{restores:?}");
+    }
+
+    fn blocked(&self) -> [bool; 2] {
+        [&self.source, &self.target]
+            .map(|cluster| cluster.with(|world| world.indices.values().any(|index| index.blocked)))
+    }
+}
+
+fn job(journal: PathBuf) -> Job {
+    Job {
+        name: "movies".into(),
+        repository: "films".into(),
+        registration: Registration {
+            name: "films".into(),
+            kind: Kind::Fs { location: "/b".into() },
+            settings: [].into(),
+        },
+        replace: Replace::Never,
+        sync: quick(),
+        copy: Copy::All,
+        snapshot: "s-{phase}-{round}".into(),
+        restore: restore::Options {
+            indices: vec!["movies".into()],
+            patience: impatient(),
+            ..restore::Options::default()
+        },
+        level: Level::Shards,
+        leave_out_incompatible: false,
+        without_baseline: false,
+        delete_created: false,
+        outage: None,
+        hooks: Hooks::default(),
+        journal,
+    }
+}
+
+fn impatient() -> snapferry::elastic::follow::Patience {
+    let moment = std::time::Duration::from_millis(1);
+    snapferry::elastic::follow::Patience { poll: moment, longest_poll: moment, stall: moment * 500 }
+}
+
+fn ends(state: &State) -> Vec<(Phase, Option<RoundEnd>)> {
+    state.rounds.iter().map(|round| (round.phase, round.end)).collect()
+}
+
+#[tokio::test]
+async fn a_baseline_increments_and_a_cutover_bring_everything() {
+    let story = Story::begin().await;
+    let state = story.done(Phase::Baseline).await;
+    assert_eq!(story.documents(), [3, 3]);
+    let snapshot = state.last().and_then(|round| round.snapshot()).expect("it was taken");
+    assert_eq!(
+        (snapshot.name.as_str(), snapshot.start_time_in_millis, snapshot.end_time_in_millis),
+        ("s-baseline-1", Some(1000), Some(2000))
+    );
+
+    let requests = story.target.with(|world| world.restores.len());
+    let state = story.done(Phase::Increment).await;
+    assert_eq!(state.last().and_then(|round| round.end), Some(RoundEnd::Unchanged), "{:?}", ends(&state));
+    assert_eq!(story.target.with(|world| world.restores.len()), requests, "nothing has changed");
+
+    story.write(2);
+    story.done(Phase::Increment).await;
+    assert_eq!((story.documents(), story.blocked()), ([5, 5], [false, false]));
+
+    story.write(1);
+    let state = story.done(Phase::Cutover).await;
+    assert_eq!(story.documents(), [6, 6]);
+    assert_eq!(story.blocked(), [true, false], "the block stays at the source and does not come along");
+    assert!(state.undo.is_clean());
+    story.nothing_is_restored_twice();
+}
+
+/// Stops each phase at each request, before and after it was done, and each time goes on to the end.
+#[tokio::test]
+async fn stopped_at_any_request_a_migration_comes_to_the_same_end() {
+    for phase in [Phase::Baseline, Phase::Increment, Phase::Cutover, Phase::Rollback] {
+        for at_target in [false, true] {
+            let mut at = 0;
+            loop {
+                let mut came_so_far = true;
+                for stop in [Stop::Before(at), Stop::After(at)] {
+                    came_so_far &= stopped_once(phase, at_target, stop).await;
+                }
+                if !came_so_far {
+                    break;
+                }
+                at += 1;
+            }
+            assert!(at > 3, "{phase}: only {at} requests");
+        }
+    }
+}
+
+async fn stopped_once(phase: Phase, at_target: bool, stop: Stop) -> bool {
+    let story = Story::begin().await;
+    let before: &[Phase] = match phase {
+        Phase::Baseline => &[],
+        Phase::Rollback => &[Phase::Baseline, Phase::Cutover],
+        _ => &[Phase::Baseline],
+    };
+    for phase in before {
+        story.done(*phase).await;
+    }
+    if matches!(phase, Phase::Increment | Phase::Cutover) {
+        story.write(2);
+    }
+    let came_so_far = story.stopped(phase, at_target, stop).await;
+    if !came_so_far {
+        return false;
+    }
+    torn(&story.job.journal);
+    let state = story.done(phase).await;
+    let told = format!("{phase} at {stop:?} of the {}", if at_target { "target" } else { "source" });
+    let [source, target] = story.documents();
+    assert_eq!(source, target, "{told}");
+    assert_eq!(story.blocked(), [phase == Phase::Cutover, false], "{told}");
+    assert!(state.undo.is_clean(), "{told}: {:?}", state.undo);
+    let last = state.last().expect("there is a round");
+    assert_eq!((last.phase, last.end), (phase, Some(RoundEnd::Done)), "{told}");
+    assert!(state.open().is_none(), "{told}");
+    story.nothing_is_restored_twice();
+    true
+}
+
+/// The process died while it wrote a line.
+fn torn(journal: &Path) {
+    use std::io::Write as _;
+    let Ok(mut file) = std::fs::File::options().append(true).open(journal) else { return };
+    file.write_all(b"0123abcd {\"ended\":{\"round\"").expect("it can be written");
+}
+
+#[tokio::test]
+async fn a_location_that_is_not_the_sources_repository_is_found_out() {
+    let mut story = Story::begin().await;
+    story.from = end("elsewhere", Arc::new(MemoryStore::default()));
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("it cannot end well");
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert!(error.to_string().contains("there is no repository"), "{error}");
+    assert!(story.stores[1].contents().is_empty(), "nothing was copied");
+}
+
+#[tokio::test]
+async fn what_the_target_would_refuse_is_told_before_a_byte_is_copied() {
+    let mut story = Story::begin().await;
+    story.source.with(|world| {
+        world.write("old", 1);
+        world.indices.get_mut("old").expect("it was made").created = "2040699";
+    });
+    story.job.restore.indices = Vec::new();
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("`old` is refused");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("`old`"), "{error}");
+    assert!(error.advice().unwrap_or_default().contains("*,-old"), "{:?}", error.advice());
+    assert!(
+        story.stores[1].contents().is_empty()
+            && story.source.with(|world| !world.seen.iter().any(|call| call.starts_with("PUT")))
+    );
+    story.job.leave_out_incompatible = true;
+    let state = story.done(Phase::Baseline).await;
+    assert_eq!(
+        state.last().and_then(|round| round.preflight()).map(|found| found.indices.clone()),
+        Some(vec!["movies".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn an_index_of_somebody_else_is_never_restored_over() {
+    let story = Story::begin().await;
+    story.target.with(|world| world.write("movies", 100));
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("it is in the way");
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    // One that was ours, deleted and made anew by somebody else, is somebody else's.
+    let story = Story::begin().await;
+    story.done(Phase::Baseline).await;
+    story.target.with(|world| {
+        world.indices.clear();
+        world.write("movies", 100);
+    });
+    story.write(1);
+    let error = story.go(Phase::Increment).await.unwrap().error.expect("it is in the way");
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    assert_eq!(story.documents()[1], 100);
+}
+
+#[tokio::test]
+async fn phases_come_in_their_order_and_an_open_cutover_is_ended_knowingly() {
+    let mut story = Story::begin().await;
+    for phase in [Phase::Increment, Phase::Cutover, Phase::Rollback] {
+        assert_eq!(story.go(phase).await.unwrap_err().kind(), ErrorKind::Precondition, "{phase}");
+    }
+    assert!(look(&story.job.journal).unwrap().unwrap().rounds.is_empty(), "nothing was begun");
+    story.done(Phase::Baseline).await;
+    let good = std::mem::replace(&mut story.job.hooks, failing("before_restore"));
+    let error = story.go(Phase::Cutover).await.unwrap().error.expect("the hook fails");
+    assert!(error.advice().unwrap_or_default().contains("`migrate cutover movies --resume`"), "{:?}", error.advice());
+    assert_eq!(story.blocked(), [true, false]);
+    let error = story.go(Phase::Increment).await.unwrap_err();
+    assert!(error.to_string().contains("its cutover is not finished"), "{error}");
+    story.job.hooks = good;
+    story.done(Phase::Cutover).await;
+    assert!(story.go(Phase::Increment).await.is_err(), "the target may have been written to");
+    story.done(Phase::Rollback).await;
+    assert_eq!(story.blocked(), [false, false]);
+    story.write(1);
+    story.done(Phase::Increment).await;
+    assert_eq!(story.documents(), [4, 4]);
+}
+
+fn failing(name: &str) -> Hooks {
+    let mut hooks = Hooks::default();
+    assert!(hooks.add(name, Call::Shell("echo no luck >&2; exit 3".into())));
+    hooks
+}
+
+#[tokio::test]
+async fn a_rollback_lifts_only_our_blocks_and_deletes_only_what_is_proven() {
+    let mut story = Story::begin().await;
+    story.source.with(|world| {
+        world.write("theirs", 1);
+        world.indices.get_mut("theirs").expect("it was made").blocked = true;
+    });
+    story.job.restore.indices = Vec::new();
+    story.done(Phase::Baseline).await;
+    story.done(Phase::Cutover).await;
+    story.target.with(|world| {
+        world.indices.remove("theirs");
+        world.write("theirs", 9);
+    });
+    story.job.delete_created = true;
+    let (source, target) = story.clients().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &target };
+    let foretold = preview(&story.job, &sides, Phase::Rollback).await.unwrap().rollback.join("\n");
+    assert!(foretold.contains("`movies` at the target is deleted"), "{foretold}");
+    story.done(Phase::Rollback).await;
+    let blocked = |name: &str| story.source.with(|world| world.indices[name].blocked);
+    assert!(!blocked("movies") && blocked("theirs"), "a block that was there before stays");
+    let left: Vec<String> = story.target.with(|world| world.indices.keys().cloned().collect());
+    assert_eq!(left, ["theirs"], "what was made anew is not ours");
+    assert!(story.target.with(|world| world.repositories.is_empty()), "the name was free before the migration");
+}
+
+#[tokio::test]
+async fn the_same_cluster_an_automated_repository_and_a_read_only_one_are_refused_at_once() {
+    let mut story = Story::begin().await;
+    story.job.repository = "cs-automated".into();
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("Amazon keeps it");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    story.job.repository = "films".into();
+    story.source.with(|world| {
+        world
+            .repositories
+            .insert("films".into(), serde_json::json!({ "type": "fs", "settings": { "readonly": "true" } }))
+    });
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("nothing can be written there");
+    assert!(error.to_string().contains("registered read-only"), "{error}");
+    let source = story.source.client().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &source };
+    let error = preview(&story.job, &sides, Phase::Baseline).await.unwrap_err();
+    assert!(
+        error.to_string().contains("2 things stand in the way") && error.to_string().contains("the same cluster"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_preview_changes_nothing() {
+    let story = Story::begin().await;
+    let (source, target) = story.clients().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &target };
+    let found = preview(&story.job, &sides, Phase::Baseline).await.unwrap();
+    assert_eq!(found.steps, Phase::Baseline.steps());
+    assert_eq!(found.decided.expect("it was looked at").pieces.len(), 1);
+    let changed = |cluster: &Cluster| cluster.with(|world| world.seen.iter().any(|call| !call.starts_with("GET")));
+    assert!(!changed(&story.source) && !changed(&story.target) && !story.job.journal.exists());
+}
+
+#[tokio::test]
+async fn a_hook_is_told_what_happens_and_none_of_our_secrets() {
+    let mut story = Story::begin().await;
+    let told = story.scratch.path().join("told");
+    let mut hooks = Hooks::default();
+    hooks.add("after_verify", Call::Shell(format!("env > {}", told.display())));
+    hooks.add("after_sync", Call::Program(vec!["false".into()]));
+    story.job.hooks = hooks;
+    story.done(Phase::Baseline).await;
+    let text = std::fs::read_to_string(told).expect("the hook wrote it");
+    for line in [
+        "SNAPFERRY_JOB=movies",
+        "SNAPFERRY_STEP=verify",
+        "SNAPFERRY_PHASE=baseline",
+        "SNAPFERRY_OUTCOME=done",
+        "SNAPFERRY_SNAPSHOT=s-baseline-1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    assert!(!text.contains("CARGO"), "our environment stays with us");
+}
+
+#[tokio::test]
+async fn the_report_shows_both_sides_and_escapes_what_it_shows() {
+    let mut story = Story::begin().await;
+    story.job.name = "<movies>".into();
+    let state = story.done(Phase::Baseline).await;
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let document = Document::new(&story.job.name, Some(std::time::Duration::from_secs(60)), &state, at);
+    assert_eq!((document.verdict, document.indices[0].from, document.indices[0].to), ("done", Some(3), Some(3)));
+    let page = html(&document);
+    assert!(page.contains("&lt;movies&gt;") && !page.contains("<movies>") && !page.contains("http-equiv"));
+    assert!(!page.contains("src=") && !page.contains("href="), "nothing is fetched");
+    assert!(state.last().is_some_and(|round| round.took(Step::Restore).is_some()));
+}
+
+#[tokio::test]
+async fn skipping_leaves_what_is_there_and_a_cancelled_round_goes_on_later() {
+    let mut story = Story::begin().await;
+    story.job.restore.conflict = Conflict::Skip;
+    story.target.with(|world| world.write("movies", 100));
+    let state = story.done(Phase::Baseline).await;
+    assert_eq!(
+        state.last().and_then(|round| round.decided()).map(|decided| decided.skipped.clone()),
+        Some(vec!["movies".to_owned()])
+    );
+    assert_eq!(story.documents(), [3, 100]);
+
+    let story = Story::begin().await;
+    let (source, target) = story.clients().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &target };
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let progress = advance(&story.job, &sides, Phase::Baseline, false, Arc::new(Silent), cancel).await.unwrap();
+    assert_eq!(progress.error.expect("a signal came").kind(), ErrorKind::Cancelled);
+    story.done(Phase::Baseline).await;
+    assert_eq!(story.documents(), [3, 3]);
+}
