@@ -1,6 +1,7 @@
 //! The Elasticsearch client against a scripted server: every finding of `elasticsearch-api.md` 0 that concerns it has a test.
 
 #[cfg(test)]
+#[expect(dead_code, reason = "each test binary uses some of it")]
 #[path = "support/elastic.rs"]
 mod support;
 

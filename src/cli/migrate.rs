@@ -87,10 +87,9 @@ impl Args {
         let place = session.config.place(&self.ends.to)?;
         let registration = self.registering.registration(&self.repository, Some(&place))?;
         let kind = Registering::type_word(&registration);
-        let clusters = Clusters {
-            to: client_options(session.config.cluster(&self.to_cluster)?)?,
-            from: self.from_cluster.as_deref().map(|name| client_options(session.config.cluster(name)?)).transpose()?,
-        };
+        let options = |name: &str| client_options(session, session.config.cluster(name)?);
+        let clusters =
+            Clusters { to: options(&self.to_cluster)?, from: self.from_cluster.as_deref().map(options).transpose()? };
         let restoring = self.restoring.options(&self.repository, &self.snapshot)?;
         let (from, to, sync) = prepare(session, &self.ends, &self.copying, None).await?;
         let options = Options { sync, registration, replace: self.registering.replace(), restore: restoring };

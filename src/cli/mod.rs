@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod cluster;
+mod cluster_show;
 mod ends;
 mod exit;
 mod inspect;
@@ -86,6 +87,7 @@ enum Command {
     Check(check::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Cluster(cluster_show::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
@@ -162,6 +164,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Inspect(_) => "inspect",
             Self::Verify(_) => "verify",
+            Self::Cluster(_) => "cluster",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
@@ -178,6 +181,7 @@ impl Command {
             Self::Check(args) => args.run(session).await,
             Self::Inspect(args) => Box::pin(args.run(session)).await,
             Self::Verify(args) => Box::pin(args.run(session)).await,
+            Self::Cluster(args) => args.run(session).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,

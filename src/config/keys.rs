@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Secret,
     /// The path of a file.
     Path,
+    /// One text, or several in brackets or with commas between them.
+    List,
     /// `true` or `false`.
     Switch,
     /// A whole number in this range.
@@ -28,6 +30,7 @@ impl Kind {
     pub(super) fn allowed(self) -> String {
         match self {
             Self::Text | Self::Secret => "a text in quotes that is not empty".to_owned(),
+            Self::List => "a text in quotes, or several: `[\"…\", \"…\"]`".to_owned(),
             Self::Path => "the path of a file, in quotes".to_owned(),
             Self::Switch => "`true` or `false`".to_owned(),
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
@@ -116,12 +119,25 @@ const PROVIDER_WORDS: [&str; 11] =
 
 /// The keys of `[elastic.<name>]`.
 pub(super) const ELASTIC: &[Spec] = &[
-    spec("url", Kind::Text),
+    spec("url", Kind::List),
     spec("username", Kind::Text),
     spec("password", Kind::Secret),
     spec("password_file", Kind::Path),
     spec("api_key", Kind::Secret),
     spec("api_key_file", Kind::Path),
+    spec("bearer_token", Kind::Secret),
+    spec("bearer_token_file", Kind::Path),
+    spec("auth", Kind::Choice(&["aws"])),
+    spec("region", Kind::Text),
+    spec("profile", Kind::Text),
+    spec("access_key_id", Kind::Secret),
+    spec("access_key_id_file", Kind::Path),
+    spec("secret_access_key", Kind::Secret),
+    spec("secret_access_key_file", Kind::Path),
+    spec("session_token", Kind::Secret),
+    spec("session_token_file", Kind::Path),
+    spec("client_certificate", Kind::Path),
+    spec("client_key", Kind::Path),
     spec("ca_bundle", Kind::Path),
     spec("allow_http", Kind::Switch),
     spec("proxy", Kind::Secret),

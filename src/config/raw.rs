@@ -220,7 +220,7 @@ fn from_variable(spec: &'static Spec, name: &str, text: &str) -> Result<Entry> {
 /// The value, if it is what the key must have. Sizes become numbers of bytes.
 fn check(kind: Kind, value: Value) -> Option<Value> {
     match (kind, value) {
-        (Kind::Text | Kind::Secret | Kind::Path, Value::Text(text)) if !text.trim().is_empty() => {
+        (Kind::Text | Kind::Secret | Kind::Path | Kind::List, Value::Text(text)) if !text.trim().is_empty() => {
             Some(Value::Text(text))
         }
         (Kind::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => Some(Value::Text(text)),
@@ -352,6 +352,10 @@ impl Reader<'_> {
                     u64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Number)
                 }
                 DeValue::Boolean(on) => Some(Value::Switch(*on)),
+                DeValue::Array(list) if spec.kind == Kind::List => {
+                    let texts: Option<Vec<_>> = list.iter().map(|one| one.get_ref().as_str()).collect();
+                    texts.map(|texts| Value::Text(texts.join(",")))
+                }
                 _ => None,
             };
             let Some(value) = value.and_then(|value| check(spec.kind, value)) else {
