@@ -8,26 +8,34 @@
 //! starts one and [`follow`] sees it to its end, [`selection`], [`rename`] and [`index`] prepare it, [`count`] checks it.
 
 mod auth;
+mod busy;
 mod client;
 pub mod conflict;
 pub mod count;
 pub mod creation;
+pub mod datemath;
+pub mod deletion;
 pub mod document;
 mod exchange;
 mod failure;
 pub mod follow;
+mod included;
 pub mod index;
+pub mod listing;
 pub mod metadata;
 mod name;
 pub mod numbers;
 pub mod rename;
 pub mod repository;
 mod request;
+pub mod resolve;
 pub mod restore;
 pub mod selection;
 mod shard;
 pub mod snapshot;
+pub mod status;
 mod version;
+pub mod writable;
 
 pub use auth::Auth;
 pub use client::{Backoff, Client, Options};

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::client::Client;
@@ -62,7 +62,28 @@ pub struct Numbers {
     /// Its documents as searches count them; nothing when closed.
     pub documents: Option<u64>,
     /// By shard, every primary of them; nothing when the cluster does not tell all.
+    #[serde(default, deserialize_with = "numbered_if_any")]
     pub shards: Option<BTreeMap<u32, ShardNumbers>>,
+}
+
+/// Reads a map whose keys are shards. Within a flattened document serde takes them for texts and not for numbers.
+pub fn numbered<'de, D, T>(deserializer: D) -> Result<BTreeMap<u32, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let named = BTreeMap::<String, T>::deserialize(deserializer)?;
+    let parsed = named.into_iter().map(|(shard, value)| Ok((shard.parse().map_err(de::Error::custom)?, value)));
+    parsed.collect()
+}
+
+fn numbered_if_any<'de, D>(deserializer: D) -> Result<Option<BTreeMap<u32, ShardNumbers>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Numbered(#[serde(deserialize_with = "numbered")] BTreeMap<u32, ShardNumbers>);
+    Ok(Option::<Numbered>::deserialize(deserializer)?.map(|Numbered(shards)| shards))
 }
 
 impl Numbers {
