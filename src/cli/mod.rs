@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod cluster;
 mod cluster_show;
+mod compare;
 mod ends;
 mod exit;
 mod inspect;
@@ -91,6 +92,7 @@ enum Command {
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
+    Compare(Box<compare::Args>),
     Migrate(Box<migrate::Args>),
 }
 
@@ -168,6 +170,7 @@ impl Command {
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
+            Self::Compare(_) => "compare",
             Self::Migrate(_) => "migrate",
         }
     }
@@ -185,6 +188,7 @@ impl Command {
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,
+            Self::Compare(args) => Box::pin(args.run(session)).await,
             Self::Migrate(args) => Box::pin(args.run(session)).await,
         }
     }

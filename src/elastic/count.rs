@@ -32,7 +32,8 @@ pub async fn documents(client: &Client, index: &str) -> Result<Count> {
     complete(client, index).await
 }
 
-async fn complete(client: &Client, index: &str) -> Result<Count> {
+/// The count as it is, of all shards.
+pub(super) async fn complete(client: &Client, index: &str) -> Result<Count> {
     let doing = format!("count the documents of `{index}`");
     let answer = client.call(Request::get(doing.clone(), &[index, "_count"])).await?;
     let shards: Shards = serde_json::from_value(answer["_shards"].clone()).unwrap_or_default();

@@ -1,11 +1,26 @@
-//! Comparing the documents of indices on two clusters.
+//! Comparing indices on two clusters: whether the target holds what the source held.
 //!
-//! By count, and by shard where both sides tell: equal sums can hide a document lost here and one too many there.
+//! [`capture`] takes the source's numbers at the right moment, [`verify`] holds a target against them at a [`Level`]. [`run`] is
+//! the short form for two clusters at rest: by count, and by shard where both sides tell, because equal sums can hide a
+//! document lost here and one too many there.
+
+mod asked;
+mod captured;
+mod content;
+mod level;
+mod verification;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use self::asked::Asked;
+pub use self::captured::{CAPTURED_VERSION, CaptureOptions, Captured, CapturedIndex, capture, choose};
+pub use self::verification::{
+    DIFFERENCES, Difference, IndexVerification, Level, LevelVerdict, Sides, Verdict, Verification,
+};
+pub use self::verify::{Verifying, verify, verify_as};
 use crate::elastic::Client;
 use crate::elastic::conflict::Piece;
 use crate::elastic::count;
