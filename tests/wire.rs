@@ -627,3 +627,84 @@ mod bounds {
         assert_eq!(server.accepted(), 2);
     }
 }
+
+mod ourselves {
+    use snapferry::wire::ClientCertificate;
+
+    use super::*;
+
+    const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+    fn showing(authority: &Authority, shown: Option<ClientCertificate>) -> Options {
+        Options { ca_bundle: Some(authority.bundle()), client_certificate: shown, ..options() }
+    }
+
+    async fn known(
+        authority: &Authority,
+        version: &'static rustls::SupportedProtocolVersion,
+        shown: Option<ClientCertificate>,
+    ) -> Result<Bytes> {
+        let server = authority.serve_known(version).await;
+        let client = Client::new(showing(authority, shown)).expect("good options");
+        get(&client, &format!("https://localhost:{}/", server.address.port())).await
+    }
+
+    fn of(authority: &Authority, name: &str) -> ClientCertificate {
+        let (certificate, key) = authority.client(name);
+        ClientCertificate { certificate, key }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_ours_is_shown_to_a_server_that_asks() {
+        let authority = Authority::new();
+        for version in VERSIONS {
+            assert_eq!(known(&authority, version, Some(of(&authority, "migrator"))).await.expect("an answer"), "hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_wants_one_says_so() {
+        let authority = Authority::new();
+        for version in VERSIONS {
+            let error = known(&authority, version, None).await.expect_err("it wants one");
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+            assert!(text(&error).contains("`client_certificate`"), "{}", text(&error));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_strangers_certificate_is_refused_and_told_so() {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        for version in VERSIONS {
+            let error =
+                known(&authority, version, Some(of(&stranger, "other"))).await.expect_err("not its authority's");
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+            assert!(text(&error).contains("`client_certificate`"), "{}", text(&error));
+        }
+    }
+
+    #[test]
+    fn a_key_that_will_not_do_is_told_and_not_shown() {
+        let authority = Authority::new();
+        let good = of(&authority, "migrator");
+        let refused = |key: &str| {
+            let path = good.key.with_file_name("bad.key");
+            std::fs::write(&path, key).expect("writable");
+            let shown = ClientCertificate { key: path, ..good.clone() };
+            let error = Client::new(showing(&authority, Some(shown))).expect_err("a bad key");
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(!text(&error).contains("geheim"), "{error}");
+            text(&error)
+        };
+        for encrypted in [
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\ngeheim\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\ngeheim\n-----END RSA PRIVATE KEY-----\n",
+        ] {
+            let said = refused(encrypted);
+            assert!(said.contains("encrypted with a passphrase") && said.contains("openssl pkey"), "{said}");
+        }
+        assert!(refused("geheim").contains("no private key"));
+        let other = std::fs::read_to_string(authority.client("other").1).expect("readable");
+        assert!(refused(&other).contains("does not go with the `client_key`"));
+    }
+}

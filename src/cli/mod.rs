@@ -5,6 +5,8 @@
 mod args;
 mod check;
 mod cluster;
+mod cluster_show;
+mod compare;
 mod ends;
 mod exit;
 mod inspect;
@@ -86,9 +88,11 @@ enum Command {
     Check(check::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Cluster(cluster_show::Args),
     Repo(repo::Args),
     Snapshot(snapshot::Args),
     Restore(restore::Args),
+    Compare(Box<compare::Args>),
     Migrate(Box<migrate::Args>),
 }
 
@@ -162,9 +166,11 @@ impl Command {
             Self::Check(_) => "check",
             Self::Inspect(_) => "inspect",
             Self::Verify(_) => "verify",
+            Self::Cluster(_) => "cluster",
             Self::Repo(_) => "repo",
             Self::Snapshot(_) => "snapshot",
             Self::Restore(_) => "restore",
+            Self::Compare(_) => "compare",
             Self::Migrate(_) => "migrate",
         }
     }
@@ -178,9 +184,11 @@ impl Command {
             Self::Check(args) => args.run(session).await,
             Self::Inspect(args) => Box::pin(args.run(session)).await,
             Self::Verify(args) => Box::pin(args.run(session)).await,
+            Self::Cluster(args) => args.run(session).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
             Self::Restore(args) => args.run(session).await,
+            Self::Compare(args) => Box::pin(args.run(session)).await,
             Self::Migrate(args) => Box::pin(args.run(session)).await,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Every mistake is found before the first request and names the file and line, or the variable, it stands in.
 
+mod cluster;
 mod file;
 mod job;
 mod keys;
@@ -12,11 +13,11 @@ use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+pub use self::cluster::{Cluster, Login};
 pub use self::job::{Job, Registering};
 use self::keys::nearest;
 pub(crate) use self::raw::parse_rate;
 use self::raw::{Origin, Raw, Section};
-use crate::elastic::Auth;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::store::{Location, Options, SCHEMES};
@@ -35,19 +36,6 @@ pub struct StorePlace {
     pub location: Location,
     /// How to reach it.
     pub options: Options,
-}
-
-/// A cluster that can be connected to.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Its address, without credentials.
-    pub url: String,
-    /// Who we are.
-    pub auth: Auth,
-    /// PEM file with the certificates to trust in place of the system's.
-    pub ca_bundle: Option<PathBuf>,
-    /// The proxy to go through.
-    pub proxy: Proxy,
 }
 
 /// The file looked for in the current directory and in the user's configuration directory.
@@ -137,11 +125,10 @@ impl Config {
     /// The cluster a user names: a URL, or the name of a section.
     pub fn cluster(&self, text: &str) -> Result<Cluster> {
         if text.contains("://") {
-            let url = address(text, false, None)?;
-            return Ok(Cluster { url, auth: Auth::None, ca_bundle: None, proxy: Proxy::Environment });
+            return cluster::unnamed(text);
         }
         match lookup(&self.raw.elastic, text) {
-            Some((name, section)) => cluster(name, section),
+            Some((name, section)) => cluster::read(name, section),
             None => Err(unknown("cluster", text, text, self.raw.elastic.keys(), "`https://host:9200`")),
         }
     }
@@ -166,7 +153,7 @@ impl Config {
             store::check(name, section)?;
         }
         for (name, section) in &self.raw.elastic {
-            check_cluster(name, section)?;
+            cluster::check(name, section)?;
         }
         let (options, section) = (self.transfer(), &self.raw.transfer);
         if options.part_size > options.multipart_threshold && section.number("multipart_threshold").is_some() {
@@ -217,30 +204,6 @@ fn wrong(section: &Section, key: &str, cause: &str) -> Error {
         _ => cause.to_owned(),
     };
     Error::new(ErrorKind::Invalid, doing).because(cause)
-}
-
-fn check_cluster(name: &str, section: &Section) -> Result<()> {
-    let Some(url) = section.text("url") else {
-        return Err(wrong(section, "url", &format!("`[elastic.{name}]` has no `url`")).hint(format!(
-            "add `url = \"https://host:9200\"`, or set `SNAPFERRY_ELASTIC_{}_URL`",
-            raw::variable_name(name)
-        )));
-    };
-    address(url, section.switch("allow_http"), Some((section, "url")))?;
-    for key in ["password", "api_key"] {
-        not_both(section, key)?;
-    }
-    let has = |key: &str| section.0.contains_key(key) || section.0.contains_key(format!("{key}_file").as_str());
-    if has("username") != has("password") {
-        let (key, missing) = if has("username") { ("username", "password") } else { ("password", "username") };
-        return Err(wrong(section, key, &format!("`[elastic.{name}]` has `{key}` and no `{missing}`"))
-            .hint(format!("add `{missing}`")));
-    }
-    if has("username") && has("api_key") {
-        return Err(wrong(section, "api_key", &format!("`[elastic.{name}]` has a user and an `api_key`"))
-            .hint("leave one of the two out"));
-    }
-    Ok(())
 }
 
 fn not_both(section: &Section, key: &str) -> Result<()> {
@@ -312,18 +275,6 @@ fn placed(section: &Section, key: &str, error: &Error) -> Error {
         Some(advice) => placed.hint(advice.to_owned()),
         None => placed,
     }
-}
-
-fn cluster(name: &str, section: &Section) -> Result<Cluster> {
-    let url = address(section.text("url").unwrap_or_default(), section.switch("allow_http"), Some((section, "url")))?;
-    let password = secret(name, section, "password")?;
-    let api_key = secret(name, section, "api_key")?;
-    let auth = match (section.text("username"), password, api_key) {
-        (Some(username), Some(password), _) => Auth::Basic { username: username.to_owned(), password },
-        (_, _, Some(key)) => Auth::ApiKey(key),
-        _ => Auth::None,
-    };
-    Ok(Cluster { url, auth, ca_bundle: section.text("ca_bundle").map(PathBuf::from), proxy: proxy(section) })
 }
 
 /// No key, password or token is longer; what is longer is another file.

@@ -4,17 +4,24 @@
 //! snapshot) is repeated only when the cluster certainly did not do it; otherwise the caller learns that the answer is lost
 //! and looks up what happened.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
+use super::about::About;
 use super::auth::Auth;
+use super::capability::Capability;
 use super::exchange::{Connection, Fate, Refusal};
+use super::plugins::{Plugins, RepositoryType};
 use super::request::Request;
-use super::version::{Capability, Version};
+use super::service::{Service, host_of};
+use super::version::Version;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Reporter;
 use crate::wire;
 
 /// How often and how patiently a request is tried again.
@@ -24,9 +31,12 @@ pub struct Backoff {
     pub tries: u32,
     /// The wait before the second try, doubled for each further one.
     pub first: Duration,
-    /// No wait is longer, whatever the cluster asks for.
+    /// No wait is longer, unless the cluster asks for it with `Retry-After`, and then at most six times as long.
     pub longest: Duration,
 }
+
+/// How many times the longest wait a cluster may ask for: a minute by default, more than any gateway's window.
+const PATIENCE: u32 = 6;
 
 impl Default for Backoff {
     /// Six tries over about fifteen seconds: longer than a master election takes (a few seconds), shorter than patience.
@@ -46,9 +56,10 @@ impl Backoff {
 }
 
 /// What a client needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
-    /// The cluster's address: `https://host:port`, with a path if a proxy wants one; never with a user or password.
+    /// The cluster's address: `https://host:port`, with a path if a proxy wants one; never with a user or password. Several nodes of
+    /// one cluster have commas between them: one that cannot be reached is passed over.
     pub url: String,
     /// Who we are.
     pub auth: Auth,
@@ -56,6 +67,14 @@ pub struct Options {
     pub wire: wire::Client,
     /// When to try again.
     pub backoff: Backoff,
+    /// Who is told what the cluster warns of.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("url", &self.url).field("auth", &self.auth).finish_non_exhaustive()
+    }
 }
 
 /// The outcome of a request that must not be repeated.
@@ -72,7 +91,8 @@ pub(super) enum Told {
 pub struct Client {
     connection: Arc<Connection>,
     backoff: Backoff,
-    version: Version,
+    about: Arc<About>,
+    plugins: Arc<OnceCell<Plugins>>,
 }
 
 impl Client {
@@ -80,24 +100,31 @@ impl Client {
     ///
     /// Fails when it cannot be reached, does not accept us, is something else, or is a version without a snapshot interface.
     pub async fn connect(options: Options) -> Result<Self> {
-        let connection = Arc::new(Connection::new(&options.url, options.auth, options.wire)?);
+        let connection = Arc::new(Connection::new(&options.url, options.auth, options.wire, options.reporter)?);
         // Number 0 until the answer is here; no request before that depends on it.
-        let mut client = Self { connection, backoff: options.backoff, version: Version::unknown() };
-        client.version = client.ask_version().await?;
-        tracing::debug!(version = %client.version, place = client.place(), "connected");
+        let about = Arc::new(About::unknown());
+        let mut client = Self { connection, backoff: options.backoff, about, plugins: Arc::default() };
+        client.about = Arc::new(About::ask(&client).await?);
+        tracing::debug!(version = %client.version(), place = client.place(), "connected");
         Ok(client)
+    }
+
+    /// How the cluster introduced itself.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// The server's version.
     #[must_use]
     pub fn version(&self) -> &Version {
-        &self.version
+        &self.about.version
     }
 
     /// What the server can do.
     #[must_use]
     pub fn capability(&self) -> Capability {
-        self.version.capability()
+        self.version().capability()
     }
 
     /// The cluster's address, for messages.
@@ -106,31 +133,28 @@ impl Client {
         self.connection.place()
     }
 
-    async fn ask_version(&self) -> Result<Version> {
-        let doing = "ask for the version";
-        let at = |error: Error| error.while_doing(format!("connect to `{}`", self.place()));
-        let version = match self.try_call(Request::get(doing, &[])).await {
-            Ok(answer) => Version::parse(&answer["version"]).map_err(at)?,
-            // Builds without the module that answers `/` (8.17's for integration tests) say 405.
-            Err(refusal) if refusal.failure.as_ref().is_some_and(|failure| failure.status == 405) => {
-                return Version::parse(&self.ask_node(doing).await?).map_err(at);
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        if version.hides_its_number() {
-            let node = self.ask_node(doing).await?;
-            return Version::open_search(node["number"].as_str().unwrap_or_default()).map_err(at);
-        }
-        Ok(version)
+    /// What is installed on each node; asked once. It takes the privilege `monitor`.
+    pub async fn plugins(&self) -> Result<&Plugins> {
+        self.plugins.get_or_try_init(|| Plugins::ask(self)).await
     }
 
-    /// What the node that answers says about itself, in the shape of `GET /`.
-    async fn ask_node(&self, doing: &'static str) -> Result<Value> {
-        let request =
-            Request::get(doing, &["_nodes", "_local"]).query("filter_path", "nodes.*.version,nodes.*.build_flavor");
-        let answer = self.call(request).await?;
-        let node = answer["nodes"].as_object().and_then(|nodes| nodes.values().next()).cloned().unwrap_or_default();
-        Ok(serde_json::json!({ "number": node["version"], "build_flavor": node["build_flavor"] }))
+    /// Which types of repository every node of the cluster can use.
+    pub async fn repository_types(&self) -> Result<Vec<RepositoryType>> {
+        Ok(self.plugins().await?.repository_types(self.capability()))
+    }
+
+    /// Who runs the cluster, as far as its host, its plugins or its repositories show. What may not be asked shows nothing.
+    pub async fn service(&self) -> Service {
+        if let Some(service) = Service::of_host(&host_of(self.place())) {
+            return service;
+        }
+        if let Some(service) = self.plugins().await.ok().and_then(Service::of_plugins) {
+            return service;
+        }
+        let request = Request::get("list the repositories", &["_snapshot"]).query("filter_path", "*.type");
+        let repositories = self.call(request).await.unwrap_or_default();
+        let mut names = repositories.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        names.find_map(Service::of_repository).unwrap_or(Service::Own)
     }
 
     /// Sends a request that may be repeated, until it succeeds or there is no sense in it.
@@ -170,8 +194,8 @@ impl Client {
             if !again(refusal.fate) || hopeless || enough {
                 return Err(refusal);
             }
-            let asked = refusal.error.wait().unwrap_or_default();
-            let wait = self.backoff.wait(tried - 1).max(asked).min(self.backoff.longest);
+            let asked = refusal.error.wait().unwrap_or_default().min(self.backoff.longest * PATIENCE);
+            let wait = self.backoff.wait(tried - 1).max(asked);
             tracing::debug!(error = %refusal.error, ?wait, tried, "trying again");
             tokio::time::sleep(wait).await;
         }

@@ -1,26 +1,32 @@
 //! Taking a snapshot and following it to its end.
 //!
-//! 1. Refuse a name that is taken: afterwards, a snapshot of that name can only be ours.
-//! 2. Ask for it without waiting. When the answer is lost, look whether the snapshot is there; never ask twice.
-//! 3. Poll until it has ended. Only `SUCCESS` is success.
-//! 4. Compare what is in it with what was asked for: the interface ignores keys it does not know (finding 11), and whoever
-//!    writes `indexes` gets everything.
+//! 1. Refuse a name that is taken: afterwards, a snapshot of that name can only be ours. Refuse a repository that a cluster does
+//!    not let anybody write to, and patterns that mean nothing.
+//! 2. Ask for it without waiting. While another one is in the way, wait and ask again; that one certainly was not begun. When the
+//!    answer is lost, look whether the snapshot is there; never ask twice.
+//! 3. Poll until it has ended, by name and identity. Only `SUCCESS` is success, and `PARTIAL` where that was asked for.
+//! 4. Compare what is in it with what was asked for; `included` does.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::busy::Queue;
 use super::client::{Client, Told};
 use super::failure::line;
 use super::follow::Patience;
-use super::index;
+use super::included;
 use super::name;
 use super::request::Request;
-use super::selection::{backing, matches, quoted};
+use super::resolve::plain;
+use super::selection::matches;
 use super::snapshot::{self, Shards, Snapshot, State};
+use super::status;
+use super::version::Distribution;
+use super::writable::check_writable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 
@@ -34,17 +40,120 @@ pub enum GlobalState {
     With,
 }
 
+/// What to do about indices that are named and not there, or closed where the version minds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unavailable {
+    /// Take nothing.
+    #[default]
+    Refused,
+    /// Take the rest.
+    Ignored,
+}
+
+/// What to do about indices that lack a primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Incomplete {
+    /// Take nothing.
+    #[default]
+    Refused,
+    /// Take what there is; the snapshot is then `PARTIAL`.
+    Allowed,
+}
+
 /// A snapshot to be taken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Creation {
     /// The repository it goes to.
     pub repository: String,
-    /// Its name.
+    /// Its name; `datemath` makes one of a template.
     pub snapshot: String,
-    /// Names, aliases, data streams and patterns; none means everything.
+    /// Names, aliases, data streams, patterns and exclusions; none means everything.
     pub indices: Vec<String>,
     /// Whether the cluster's own state goes with it.
     pub global_state: GlobalState,
+    /// What to do about indices that are not there.
+    pub unavailable: Unavailable,
+    /// What to do about indices that lack a primary.
+    pub incomplete: Incomplete,
+    /// Whether a snapshot without any index is what is wanted.
+    pub may_be_empty: bool,
+    /// What is written beside it, at most 1024 bytes as JSON; Elasticsearch 7.3 and later, and `OpenSearch`.
+    pub metadata: BTreeMap<String, String>,
+    /// The features whose system indices go with it; Elasticsearch 7.12 and later.
+    pub feature_states: Vec<String>,
+}
+
+/// Metadata of a snapshot, at most (`TransportCreateSnapshotAction`; the reference 2.3).
+const METADATA: usize = 1024;
+
+impl Creation {
+    /// Whether system indices come with what is asked for.
+    pub(super) fn brings_features(&self) -> bool {
+        self.global_state == GlobalState::With || self.feature_states.iter().any(|feature| feature != "none")
+    }
+
+    /// Whether the patterns name this data stream; the last one that does so decides.
+    pub(super) fn means_stream(&self, stream: &str) -> bool {
+        self.indices.is_empty()
+            || plain(&self.indices)
+                .iter()
+                .map(|entry| (entry.strip_prefix('-').unwrap_or(entry), !entry.starts_with('-')))
+                .filter(|(pattern, _)| *pattern == "_all" || matches(pattern, stream))
+                .next_back()
+                .is_some_and(|(_, adds)| adds)
+    }
+
+    /// Refuses what can be seen to be wrong before anything is sent.
+    fn check(&self, client: &Client, doing: &str) -> Result<()> {
+        let wrong = |kind, cause: String| Err(Error::new(kind, doing.to_owned()).because(cause));
+        name::check("repository", &self.repository)?;
+        name::check("snapshot", &self.snapshot)?;
+        if self.snapshot != self.snapshot.to_lowercase() {
+            return wrong(ErrorKind::Invalid, "a snapshot's name is in lower case".into());
+        }
+        for pattern in self.indices.iter().filter(|pattern| pattern.trim().is_empty() || pattern.contains(',')) {
+            name::check("index", pattern)?;
+        }
+        let version = client.version();
+        let is_elastic = version.distribution == Distribution::Elasticsearch;
+        if !self.metadata.is_empty() && is_elastic && (version.major, version.minor) < (7, 3) {
+            return wrong(
+                ErrorKind::Unsupported,
+                format!("{version} keeps no metadata with a snapshot; 7.3 and later do"),
+            );
+        }
+        let length = json!(self.metadata).to_string().len();
+        if length > METADATA {
+            return wrong(ErrorKind::Invalid, format!("its metadata has {length} bytes; at most {METADATA} are kept"));
+        }
+        let knows_features = is_elastic && (version.major, version.minor) >= (7, 12);
+        if !self.feature_states.is_empty() && !knows_features {
+            return wrong(
+                ErrorKind::Unsupported,
+                format!("{version} knows no feature states; Elasticsearch 7.12 and later do"),
+            );
+        }
+        Ok(())
+    }
+
+    /// What is sent.
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "include_global_state": self.global_state == GlobalState::With,
+            "ignore_unavailable": self.unavailable == Unavailable::Ignored || self.may_be_empty,
+            "partial": self.incomplete == Incomplete::Allowed,
+        });
+        if !self.indices.is_empty() {
+            body["indices"] = Value::from(plain(&self.indices).join(","));
+        }
+        if !self.metadata.is_empty() {
+            body["metadata"] = json!(self.metadata);
+        }
+        if !self.feature_states.is_empty() {
+            body["feature_states"] = json!(self.feature_states);
+        }
+        body
+    }
 }
 
 /// Takes a snapshot and returns it once it is complete.
@@ -78,17 +187,26 @@ async fn take(
     reporter: &dyn Reporter,
     doing: &str,
 ) -> Result<Snapshot> {
+    creation.check(client, doing)?;
+    check_writable(client, &creation.repository, doing).await?;
     if lookup(client, creation).await?.is_some() {
         return Err(Error::new(ErrorKind::AlreadyExists, doing.to_owned())
             .because("a snapshot of that name is there")
-            .hint("choose another name"));
+            .hint(
+                "choose another name, or a template with the time in it such as `<snap-{now{yyyy.MM.dd-HH.mm.ss}}>`",
+            ));
     }
-    start(client, creation, doing).await?;
+    let wanted = included::wanted(client, creation, reporter, doing).await?;
+    start(client, creation, patience, reporter, doing).await?;
     let snapshot = ended(client, creation, patience, reporter, doing).await?;
-    if snapshot.state != State::Success {
-        return Err(incomplete(&snapshot, doing));
+    match snapshot.state {
+        State::Success => {}
+        State::Partial if creation.incomplete == Incomplete::Allowed => {
+            reporter.report(&Event::Warning(&cause(&snapshot)));
+        }
+        _ => return Err(incomplete(&snapshot, doing)),
     }
-    check_content(client, creation, &snapshot, doing).await?;
+    included::check(client, creation, &wanted, &snapshot, reporter, doing).await?;
     Ok(snapshot)
 }
 
@@ -101,29 +219,26 @@ async fn lookup(client: &Client, creation: &Creation) -> Result<Option<Snapshot>
     }
 }
 
-async fn start(client: &Client, creation: &Creation, doing: &str) -> Result<()> {
-    for pattern in &creation.indices {
-        if pattern.trim().is_empty() || pattern.contains(',') {
-            name::check("index", pattern)?;
-        }
-    }
-    let mut body = json!({
-        "include_global_state": creation.global_state == GlobalState::With,
-        "ignore_unavailable": false,
-        "partial": false,
-    });
-    if !creation.indices.is_empty() {
-        body["indices"] = Value::from(creation.indices.join(","));
-    }
+async fn start(
+    client: &Client,
+    creation: &Creation,
+    patience: Patience,
+    reporter: &dyn Reporter,
+    doing: &str,
+) -> Result<()> {
     let request = Request::put(
         format!("take the snapshot `{}:{}`", creation.repository, creation.snapshot),
         &["_snapshot", &creation.repository, &creation.snapshot],
     )
     .query("wait_for_completion", "false")
-    .body(&body);
-    let lost = match client.call_once(request).await? {
-        Told::Answer(_) => return Ok(()),
-        Told::Lost(error) => error,
+    .body(&creation.body());
+    let mut queue = Queue::new(patience, reporter);
+    let lost = loop {
+        match client.call_once(request.clone()).await {
+            Ok(Told::Answer(_)) => return Ok(()),
+            Ok(Told::Lost(error)) => break error,
+            Err(refusal) => queue.wait(client, refusal).await?,
+        }
     };
     let backoff = client.backoff();
     for tried in 0..backoff.tries {
@@ -153,10 +268,18 @@ async fn ended(
     const UNSEEN: u32 = 5;
     let mut unseen = 0;
     let mut last = (0, 0, 0, 0);
+    let mut uuid = String::new();
     let mut moved = Instant::now();
     let mut wait = patience.poll;
     loop {
-        match lookup(client, creation).await? {
+        let seen = lookup(client, creation).await?;
+        if let Some(snapshot) = &seen {
+            if !uuid.is_empty() && snapshot.uuid != uuid {
+                return Err(replaced(doing));
+            }
+            uuid.clone_from(&snapshot.uuid);
+        }
+        match seen {
             Some(snapshot) if snapshot.state != State::InProgress => {
                 let (_, _, bytes, bytes_total) = progress(client, creation).await.unwrap_or(last);
                 let Shards { total, successful: done, .. } = snapshot.shards.unwrap_or_default();
@@ -189,29 +312,19 @@ async fn ended(
 
 /// Shards and bytes, done and in all. It is for display, so a failure to learn it is no failure.
 async fn progress(client: &Client, creation: &Creation) -> Option<(u64, u64, u64, u64)> {
-    let request = Request::get("read the snapshot's status", &["_snapshot", &creation.repository, &creation.snapshot])
-        .word("_status")
-        .query("filter_path", "snapshots.shards_stats,snapshots.stats");
-    let answer = match client.try_call(request).await {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            tracing::debug!(error = %refusal.error, "no status");
-            return None;
+    match status::of(client, &creation.repository, &creation.snapshot).await {
+        Ok(found) => found.map(|found| (found.shards.done, found.shards.total, found.bytes.done, found.bytes.total)),
+        Err(error) => {
+            tracing::debug!(%error, "no status");
+            None
         }
-    };
-    let answer = &answer["snapshots"][0];
-    let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let shards = &answer["shards_stats"];
-    let stats = &answer["stats"];
-    // 6.4 turned the flat numbers into groups; a snapshot's own work is the incremental group.
-    let (bytes, bytes_total) = if stats["incremental"].is_object() {
-        let total = number(&stats["incremental"]["size_in_bytes"]);
-        // What is processed is told only while it differs from what is to be processed.
-        (stats["processed"]["size_in_bytes"].as_u64().unwrap_or(total), total)
-    } else {
-        (number(&stats["processed_size_in_bytes"]), number(&stats["total_size_in_bytes"]))
-    };
-    Some((number(&shards["done"]), number(&shards["total"]), bytes, bytes_total))
+    }
+}
+
+fn replaced(doing: &str) -> Error {
+    Error::new(ErrorKind::Precondition, doing.to_owned())
+        .because("the snapshot that was begun is gone, and another one has its name")
+        .hint("let one of both take its snapshots under other names")
 }
 
 fn stalled(doing: &str, limit: Duration, done: u64, total: u64) -> Error {
@@ -220,7 +333,8 @@ fn stalled(doing: &str, limit: Duration, done: u64, total: u64) -> Error {
         .hint("the snapshot goes on in the cluster; look at its nodes and at the repository's endpoint")
 }
 
-fn incomplete(snapshot: &Snapshot, doing: &str) -> Error {
+/// What is wrong with a snapshot, with the first shards that failed.
+fn cause(snapshot: &Snapshot) -> String {
     let mut cause = match (snapshot.state, snapshot.shards) {
         (State::Partial, Some(shards)) => format!("it is PARTIAL: {} of {} shards failed", shards.failed, shards.total),
         (State::Partial, None) => "it is PARTIAL".to_owned(),
@@ -231,65 +345,11 @@ fn incomplete(snapshot: &Snapshot, doing: &str) -> Error {
         let told = format!("; shard {} of `{}`: {}", failure.shard_id, failure.index, line(&failure.reason));
         cause.push_str(&told);
     }
+    cause
+}
+
+fn incomplete(snapshot: &Snapshot, doing: &str) -> Error {
     Error::new(ErrorKind::Precondition, doing.to_owned())
-        .because(cause)
+        .because(cause(snapshot))
         .hint("bring the shards that failed back, then take a snapshot under another name")
-}
-
-/// Everything in the snapshot was asked for, and everything asked for is in it.
-async fn check_content(client: &Client, creation: &Creation, snapshot: &Snapshot, doing: &str) -> Result<()> {
-    let wrong = |cause: String| {
-        Err(Error::new(ErrorKind::Precondition, doing.to_owned())
-            .because(cause)
-            .hint("the snapshot is there; delete it if it is of no use"))
-    };
-    if creation.indices.is_empty() {
-        return Ok(());
-    }
-    let (wanted, unwanted): (Vec<&str>, Vec<&str>) = split(&creation.indices);
-    let existing = index::existing(client).await?;
-    let mut expected: BTreeSet<&str> = BTreeSet::new();
-    for pattern in &wanted {
-        let mut found: BTreeSet<&str> =
-            snapshot.indices.iter().map(String::as_str).filter(|name| matches(pattern, name)).collect();
-        for (alias, indices) in existing.aliases.iter().filter(|(alias, _)| matches(pattern, alias)) {
-            tracing::debug!(alias, "an alias stands for its indices");
-            found.extend(indices.iter().map(String::as_str));
-        }
-        for stream in snapshot.data_streams.iter().filter(|stream| matches(pattern, stream)) {
-            found.extend(backing(stream, &snapshot.indices));
-            found.extend(existing.data_streams.get(stream).into_iter().flatten().map(String::as_str));
-        }
-        if !snapshot.indices.iter().any(|index| found.contains(index.as_str()))
-            && !snapshot.data_streams.iter().any(|stream| matches(pattern, stream))
-        {
-            return wrong(format!("it holds nothing of `{pattern}`; it holds {}", quoted(&snapshot.indices)));
-        }
-        expected.extend(found);
-    }
-    let more: Vec<&String> = snapshot
-        .indices
-        .iter()
-        .filter(|index| !wanted.is_empty() && !expected.contains(index.as_str()))
-        .filter(|_| creation.global_state == GlobalState::Without)
-        .chain(snapshot.indices.iter().filter(|index| unwanted.iter().any(|pattern| matches(pattern, index))))
-        .collect();
-    if more.is_empty() {
-        return Ok(());
-    }
-    wrong(format!("it also holds {}, which were not asked for", quoted(&more)))
-}
-
-/// What a list adds and what it takes away again.
-fn split(patterns: &[String]) -> (Vec<&str>, Vec<&str>) {
-    let mut wanted = Vec::new();
-    let mut unwanted = Vec::new();
-    for pattern in patterns {
-        match pattern.strip_prefix('-') {
-            Some(rest) => unwanted.push(rest),
-            None if pattern == "_all" => wanted.push("*"),
-            None => wanted.push(pattern),
-        }
-    }
-    (wanted, unwanted)
 }

@@ -1,25 +1,34 @@
 //! One request out, one answer back: headers, the bounded body, and what a failure tells about the request's fate.
 //!
-//! 1. Send. A connection that never came up has delivered nothing; one that broke afterwards may have delivered everything.
-//! 2. Read the body, at most [`LARGEST`] of it.
-//! 3. A success is JSON or nothing; a page for people is never parsed, whatever its status.
-//! 4. A refusal is decoded by `failure`.
+//! 1. Choose a node that is known to belong to the cluster (`nodes`), and sign if the cluster wants it (`sign`).
+//! 2. Send. A connection that never came up has delivered nothing; one that broke afterwards may have delivered everything.
+//! 3. Read the body, at most [`LARGEST`] of it.
+//! 4. A success is JSON or nothing; a page for people is never parsed, whatever its status.
+//! 5. A refusal is decoded by `failure`.
 //!
-//! It repeats nothing; `client` does.
+//! It repeats nothing that may have arrived; `client` does. A stale signature is refused before anything is done, so that one it does repeat.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT, WARNING};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::about::{is_silent_build, uuid};
 use super::auth::Auth;
 use super::failure::{Failure, is_html};
+use super::nodes::{Membership, Nodes};
 use super::request::Request;
+use super::service::aws_region;
+use super::sign::{Aws, Keys, Signer, http_date};
+use super::warning::Warnings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Reporter;
 use crate::wire;
 
 /// An answer longer than this is refused: a listing of ten thousand snapshots takes a tenth of it.
@@ -56,43 +65,140 @@ impl Refusal {
     pub(super) fn verdict(error: Error) -> Self {
         Self { error, failure: None, fate: Fate::Refused }
     }
+
+    /// Whether another node is the better one to ask next: this one cannot be reached, or lacks what makes it part of a cluster.
+    fn suspects_the_node(&self) -> bool {
+        match &self.failure {
+            Some(failure) => matches!(failure.status.as_u16(), 502..=504),
+            None => matches!(self.error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout),
+        }
+    }
 }
 
 /// The way to one cluster.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Scheme, authority and the proxy's path, without a slash at the end.
-    base: String,
+    nodes: Nodes,
     auth: Auth,
     header: Option<HeaderValue>,
+    signer: Option<Signer>,
     wire: wire::Client,
+    warnings: Warnings,
 }
 
 impl Connection {
-    pub(super) fn new(url: &str, auth: Auth, wire: wire::Client) -> Result<Self> {
+    pub(super) fn new(url: &str, auth: Auth, wire: wire::Client, reporter: Arc<dyn Reporter>) -> Result<Self> {
         let header = auth.header()?;
-        Ok(Self { base: base(url)?, auth, header, wire })
+        let signer = match &auth {
+            Auth::Aws(aws) => {
+                Some(Signer::new(Aws { region: aws.region.clone().or_else(|| aws_region(url)), ..aws.clone() }))
+            }
+            _ => None,
+        };
+        Ok(Self { nodes: Nodes::read(url)?, auth, header, signer, wire, warnings: Warnings::new(reporter) })
     }
 
-    /// The cluster's address, for messages.
+    /// The cluster's address, the first if there are several, for messages.
     pub(super) fn place(&self) -> &str {
-        &self.base
+        &self.nodes.get(0).base
     }
 
-    /// Sends once.
+    /// Sends once, to the first node that can be reached. Only a request that certainly did not arrive goes to a second one.
     pub(super) async fn send(&self, request: &Request) -> Result<Value, Refusal> {
-        let doing = || format!("{} on `{}`", request.doing, self.base);
-        let outgoing = self.outgoing(request).map_err(Refusal::verdict)?;
-        let answer = self.wire.send(outgoing).await.map_err(|error| broken(error, doing()))?;
+        let mut last = None;
+        for number in self.nodes.order() {
+            let refusal = match self.send_to(number, request).await {
+                Ok(answer) => {
+                    self.nodes.prefer(number);
+                    return Ok(answer);
+                }
+                Err(refusal) => refusal,
+            };
+            if refusal.suspects_the_node() {
+                self.nodes.set_aside(number);
+            }
+            if refusal.fate != Fate::NotDone || refusal.failure.is_some() {
+                return Err(refusal);
+            }
+            tracing::debug!(error = %refusal.error, node = self.nodes.get(number).base, "the node is set aside");
+            last.get_or_insert(refusal);
+        }
+        let none = || Refusal::verdict(Error::new(ErrorKind::Internal, "choose a node"));
+        Err(last.unwrap_or_else(none))
+    }
+
+    /// Sends to this node, once it is known to belong to the cluster.
+    async fn send_to(&self, number: usize, request: &Request) -> Result<Value, Refusal> {
+        let base = &self.nodes.get(number).base;
+        if !self.nodes.is_known(number) {
+            // Whatever this meets, the request itself has not been sent.
+            let unsent = |refusal: Refusal| Refusal {
+                fate: if refusal.fate == Fate::Unknown { Fate::NotDone } else { refusal.fate },
+                ..refusal
+            };
+            let membership = self.membership(base).await.map_err(unsent)?;
+            self.nodes.acquaint(number, &membership).map_err(Refusal::verdict)?;
+        }
+        self.exchange(base, request).await
+    }
+
+    /// Which cluster the node belongs to.
+    async fn membership(&self, base: &str) -> Result<Membership, Refusal> {
+        let doing = "ask which cluster the node belongs to";
+        let answer = match self.exchange(base, &Request::get(doing, &[])).await {
+            // Builds that do not answer at `/` tell it with the state.
+            Err(refusal) if is_silent_build(&refusal) => {
+                let state = Request::get(doing, &["_cluster", "state", "version"]);
+                self.exchange(base, &state.query("filter_path", "cluster_name,cluster_uuid")).await?
+            }
+            answered => answered?,
+        };
+        let name = answer["cluster_name"].as_str().unwrap_or_default().to_owned();
+        Ok(Membership { name, uuid: uuid(&answer) })
+    }
+
+    /// One request to one node, signed if the cluster wants it. What makes a signature stale is put right once.
+    async fn exchange(&self, base: &str, request: &Request) -> Result<Value, Refusal> {
+        let Some(signer) = &self.signer else {
+            return self.attempt(base, request, None).await.map_err(|(refusal, _)| refusal);
+        };
+        let mut corrected = false;
+        loop {
+            let keys = signer.keys().await.map_err(Refusal::verdict)?;
+            let (refusal, headers) = match self.attempt(base, request, Some((signer, &keys))).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+            let Some(failure) = refusal.failure.as_ref().filter(|_| !corrected) else { return Err(refusal) };
+            corrected = signer.corrected(failure, &headers, &keys).await.map_err(Refusal::verdict)?;
+            if !corrected {
+                return Err(refusal);
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        base: &str,
+        request: &Request,
+        signed: Option<(&Signer, &Keys)>,
+    ) -> Result<Value, (Refusal, HeaderMap)> {
+        let doing = || format!("{} on `{base}`", request.doing);
+        let early = |refusal: Refusal| (refusal, HeaderMap::new());
+        let keys = signed.map(|(_, keys)| keys);
+        let clean = |text: String| self.auth.redact(text, keys);
+        let outgoing = self.outgoing(base, request, signed).await.map_err(|error| early(Refusal::verdict(error)))?;
+        let answer = self.wire.send(outgoing).await.map_err(|error| early(broken(error, doing())))?;
         let (head, body) = answer.into_parts();
-        note_deprecations(&head.headers);
-        let body = read(body, LARGEST).await.map_err(|error| broken(error, doing()))?;
+        self.warnings.hear(&head.headers, base, clean);
+        let body = read(body, LARGEST).await.map_err(|error| early(broken(error, doing())))?;
         if head.status.is_success() {
-            return self.parse(&body, doing);
+            return Self::parse(&body, doing).map_err(early);
         }
         let mut failure = Failure::read(head.status, &body);
-        failure.reason = self.auth.redact(failure.reason);
-        failure.deepest = failure.deepest.map(|text| self.auth.redact(text));
+        failure.reason = clean(failure.reason);
+        failure.deepest = failure.deepest.map(clean);
+        failure.schemes = schemes(&head.headers);
         let fate = match (failure.is_refused_for_now(), failure.is_transient()) {
             (true, _) => Fate::NotDone,
             (false, true) => Fate::Unknown,
@@ -102,29 +208,41 @@ impl Connection {
         if let Some(wait) = retry_after(&head.headers) {
             error = error.after(wait);
         }
-        Err(Refusal { error, failure: Some(failure), fate })
+        Err((Refusal { error, failure: Some(failure), fate }, head.headers))
     }
 
-    fn outgoing(&self, request: &Request) -> Result<http::Request<wire::RequestBody>> {
+    async fn outgoing(
+        &self,
+        base: &str,
+        request: &Request,
+        signed: Option<(&Signer, &Keys)>,
+    ) -> Result<http::Request<wire::RequestBody>> {
+        let target = if signed.is_some() { request.signed_target() } else { request.target() };
         let mut builder = http::Request::builder()
             .method(request.method.clone())
-            .uri(format!("{}{}", self.base, request.target()))
+            .uri(format!("{base}{target}"))
             .header(ACCEPT, "application/json")
             .header(USER_AGENT, concat!("snapferry/", env!("CARGO_PKG_VERSION")));
         if let Some(header) = &self.header {
             builder = builder.header(AUTHORIZATION, header);
+        }
+        if let Some((signer, keys)) = signed {
+            let body = request.body.as_deref().unwrap_or_default();
+            for (name, value) in signer.sign(keys, &builder, body).await? {
+                builder = builder.header(name, value);
+            }
         }
         let built = match &request.body {
             Some(body) => builder.header(CONTENT_TYPE, "application/json").body(wire::full(body.clone())),
             None => builder.body(wire::empty()),
         };
         built.map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("{} on `{}`", request.doing, self.base)).from_source(error)
+            Error::new(ErrorKind::Internal, format!("{} on `{base}`", request.doing)).from_source(error)
         })
     }
 
     /// A success that cannot be read leaves the request's fate open.
-    fn parse(&self, body: &Bytes, doing: impl Fn() -> String) -> Result<Value, Refusal> {
+    fn parse(body: &Bytes, doing: impl Fn() -> String) -> Result<Value, Refusal> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Value::Null);
         }
@@ -138,37 +256,7 @@ impl Connection {
         if is_html(body) {
             return Err(odd("the answer is an HTML page, not JSON".into()));
         }
-        serde_json::from_slice(body).map_err(|error| odd(self.auth.redact(format!("the answer is not JSON: {error}"))))
-    }
-}
-
-/// The address as we use it; refuses what could leak or mislead.
-fn base(url: &str) -> Result<String> {
-    let wrong = |shown: &str, cause: &'static str| {
-        Error::new(ErrorKind::Invalid, format!("use `{shown}` as a cluster's address"))
-            .because(cause)
-            .hint("write `https://host:port`, with the user and password or API key beside it")
-    };
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(wrong(url, "it has no scheme"));
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if let Some((_, host)) = authority.rsplit_once('@') {
-        return Err(wrong(&format!("{scheme}://…@{host}"), "an address holds no user and no password"));
-    }
-    if !matches!(scheme, "http" | "https") {
-        return Err(wrong(url, "its scheme is neither `http` nor `https`"));
-    }
-    if authority.is_empty() {
-        return Err(wrong(url, "it names no host"));
-    }
-    if rest.contains(['?', '#']) {
-        return Err(wrong(&format!("{scheme}://{authority}/…"), "an address has no query and no fragment"));
-    }
-    let base = url.trim_end_matches('/').to_owned();
-    match base.parse::<http::Uri>() {
-        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(base),
-        _ => Err(wrong(url, "it is no URL")),
+        serde_json::from_slice(body).map_err(|error| odd(format!("the answer is not JSON: {error}")))
     }
 }
 
@@ -201,16 +289,27 @@ where
     Ok(bytes.freeze())
 }
 
-/// How long the server wants us to wait, in seconds; the form with a date is not used by these servers.
+/// How long the server wants us to wait: seconds, or, from some gateways, a time.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait = http_date(text)?.duration_since(Timestamp::now());
+    Some(wait.try_into().unwrap_or_default())
 }
 
-/// `Warning: 299` is how deprecations arrive: of interest to whoever debugs us, not to the user.
-fn note_deprecations(headers: &HeaderMap) {
-    for warning in headers.get_all(WARNING) {
-        tracing::debug!(?warning, "the cluster warns");
+/// The first words of `WWW-Authenticate`, each once. What follows them is for browsers.
+fn schemes(headers: &HeaderMap) -> Vec<String> {
+    let mut schemes = Vec::new();
+    for value in headers.get_all(WWW_AUTHENTICATE) {
+        let scheme = value.to_str().ok().and_then(|text| text.split([' ', ',']).next()).unwrap_or_default();
+        let is_word = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if is_word && !schemes.iter().any(|known| known == scheme) {
+            schemes.push(scheme.to_owned());
+        }
     }
+    schemes
 }
 
 /// What a status line alone says, for answers inside documents.
@@ -224,22 +323,6 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
-
-    #[test]
-    fn a_password_in_the_address_is_refused_and_not_shown() {
-        let error = base("https://elastic:geheim@host:9200").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(!error.to_string().contains("geheim"), "{error}");
-    }
-
-    #[test]
-    fn an_address_is_a_scheme_a_host_and_perhaps_a_path() {
-        assert_eq!(base("http://host:9200/").unwrap(), "http://host:9200");
-        assert_eq!(base("https://proxy/es/").unwrap(), "https://proxy/es");
-        for wrong in ["host:9200", "ftp://host", "http://host?a=b", "http://", "http://a b"] {
-            assert!(base(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[tokio::test]
     async fn an_endless_answer_is_cut_off() {

@@ -21,6 +21,9 @@ const TRANSIENT: [&str; 8] = [
     "repository_conflict_exception",
 ];
 
+/// Who may not do something is told in full what would allow it: role and privilege names add up.
+const LONGEST_DENIAL: usize = 8000;
+
 /// A text in an error is cut here, so that one line stays a line.
 const LONGEST: usize = 600;
 
@@ -33,6 +36,8 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// The innermost `caused_by`, type and reason, where it says more than the outer one.
     pub(super) deepest: Option<String>,
+    /// What a 401 says would be accepted, from `WWW-Authenticate`: `Basic`, `ApiKey`, `Bearer`.
+    pub(super) schemes: Vec<String>,
 }
 
 impl Failure {
@@ -40,7 +45,7 @@ impl Failure {
     pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::decode(status, &value),
-            Err(_) => Self { status, name: None, reason: shapeless(body), deepest: None },
+            Err(_) => Self { status, name: None, reason: shapeless(body), deepest: None, schemes: Vec::new() },
         }
     }
 
@@ -49,16 +54,22 @@ impl Failure {
         let error = value.get("error").unwrap_or(value);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         if let Some(reason) = text(error) {
-            return Self { status, name: None, reason: line(&reason), deepest: None };
+            return Self { status, name: None, reason: said(status, &reason), deepest: None, schemes: Vec::new() };
         }
         if error["type"].is_string() || error["reason"].is_string() {
             let reason = text(&error["reason"]).unwrap_or_default();
             let deepest = deepest(error).map(|cause| line(&cause)).filter(|cause| !reason.contains(cause.as_str()));
-            return Self { status, name: text(&error["type"]), reason: line(&reason), deepest };
+            return Self {
+                status,
+                name: text(&error["type"]),
+                reason: said(status, &reason),
+                deepest,
+                schemes: Vec::new(),
+            };
         }
         let reason = ["Message", "message", "error_description"].iter().find_map(|key| text(&value[*key]));
-        let reason = reason.map_or_else(|| "the answer gives no reason".to_owned(), |reason| line(&reason));
-        Self { status, name: None, reason, deepest: None }
+        let reason = reason.map_or_else(|| "the answer gives no reason".to_owned(), |reason| said(status, &reason));
+        Self { status, name: None, reason, deepest: None, schemes: Vec::new() }
     }
 
     /// Whether the refusal has this type, itself or as its root.
@@ -153,6 +164,9 @@ impl Failure {
             text.push_str("; caused by ");
             text.push_str(deepest);
         }
+        if !self.schemes.is_empty() {
+            text.push_str(&format!("; it accepts {}", self.schemes.join(", ")));
+        }
         text
     }
 
@@ -230,9 +244,21 @@ impl Failure {
             (Some("repository_verification_exception"), _) => {
                 Some("check that every node of the cluster can reach the place with its own credentials")
             }
-            (_, ErrorKind::Denied) if self.status == StatusCode::UNAUTHORIZED => {
-                Some("correct the user and password, or the API key")
+            (_, ErrorKind::Denied) if self.has("is not authorized to perform") || self.has("es:ESHttp") => Some(
+                "allow the identity in the domain's access policy, and with fine-grained access control map it to a role",
+            ),
+            (_, ErrorKind::Denied) if self.has("no permissions for [") => {
+                Some("map the user to a role with these permissions, for example `manage_snapshots`")
             }
+            (_, ErrorKind::Denied) if self.has("security token") || self.has("request signature") => {
+                Some("correct the access key, its token and the region, and this machine's clock")
+            }
+            (_, ErrorKind::Denied) if self.has("Authentication Token") => {
+                Some("the domain wants signed requests: set `auth = \"aws\"` in `[elastic.<name>]`")
+            }
+            (_, ErrorKind::Denied) if self.status == StatusCode::UNAUTHORIZED => Some(
+                "correct the user and password, the API key or the token in `[elastic.<name>]`; expired ones are made anew",
+            ),
             (_, ErrorKind::Denied) => Some("give the user the privilege that the cause names"),
             _ => None,
         }
@@ -287,8 +313,18 @@ pub(super) fn is_html(body: &[u8]) -> bool {
 
 /// The first line of a text, of a length that can be read.
 pub(super) fn line(text: &str) -> String {
+    cut(text, LONGEST)
+}
+
+/// The same, but a denial word for word: it names the user, the action, and the privileges that would grant it.
+fn said(status: StatusCode, text: &str) -> String {
+    let denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    cut(text, if denied { LONGEST_DENIAL } else { LONGEST })
+}
+
+fn cut(text: &str, longest: usize) -> String {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    match first.char_indices().nth(LONGEST) {
+    match first.char_indices().nth(longest) {
         Some((end, _)) => format!("{} …", &first[..end]),
         None => first.to_owned(),
     }
@@ -408,6 +444,46 @@ mod tests {
             assert!(read(status, "").is_transient() && !read(status, "").is_refused_for_now());
         }
         assert!(!read(500, "").is_transient());
+    }
+
+    #[test]
+    fn a_denial_is_told_word_for_word() {
+        let reason =
+            format!("action [x] is unauthorized, granted by the cluster privileges [{}]", "manage,".repeat(500));
+        let body = format!(r#"{{"error":{{"type":"security_exception","reason":"{reason}"}}}}"#);
+        assert_eq!(read(403, &body).reason, reason);
+        assert!(read(500, &body).reason.len() < reason.len());
+    }
+
+    #[test]
+    fn a_401_says_what_would_be_accepted() {
+        let mut failure =
+            read(401, r#"{"error":{"type":"security_exception","reason":"missing authentication credentials"}}"#);
+        failure.schemes = vec!["Basic".into(), "ApiKey".into()];
+        let error = failure.into_error("x".into());
+        assert!(
+            error.cause().unwrap().ends_with("missing authentication credentials; it accepts Basic, ApiKey"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_amazon_denies_is_told_with_its_cure() {
+        for (body, cure) in [
+            (
+                r#"{"Message":"User: arn:aws:iam::1:user/m is not authorized to perform: es:ESHttpPut because …"}"#,
+                "access policy",
+            ),
+            (r#"{"message":"The security token included in the request is invalid."}"#, "clock"),
+            (r#"{"message":"Missing Authentication Token"}"#, "auth = \"aws\""),
+            (
+                r#"{"error":{"type":"security_exception","reason":"no permissions for [cluster:admin/repository/put] and User [name=m]"}}"#,
+                "manage_snapshots",
+            ),
+        ] {
+            let error = read(403, body).into_error("x".into());
+            assert!(error.advice().unwrap().contains(cure), "{body}: {:?}", error.advice());
+        }
     }
 
     #[test]

@@ -116,7 +116,11 @@ pub async fn digest(client: &Client, names: &[String]) -> Result<Option<String>>
             .query("filter_path", "metadata.indices.*.mappings,metadata.indices.*.aliases,metadata.indices.*.settings");
         digest.update(client.call(metadata).await?["metadata"]["indices"].to_string());
     }
-    Ok(Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    let mut text = String::new();
+    for byte in digest.finalize() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    Ok(Some(text))
 }
 
 /// The state of each primary in a fixed order; none if one of them does not tell its sequence number.

@@ -91,6 +91,16 @@ impl Request {
 
     /// Path and query as they go into the request line.
     pub(super) fn target(&self) -> String {
+        self.written(QUERY)
+    }
+
+    /// The same with every comma and asterisk encoded, for signatures: what signers and servers make of a bare one differs. The
+    /// server decodes before it looks for lists, so the meaning is the same.
+    pub(super) fn signed_target(&self) -> String {
+        self.written(SEGMENT).replace(',', "%2C")
+    }
+
+    fn written(&self, query: &'static AsciiSet) -> String {
         let mut target = self.path.clone();
         if target.is_empty() {
             target.push('/');
@@ -99,7 +109,7 @@ impl Request {
             target.push(if position == 0 { '?' } else { '&' });
             target.push_str(key);
             target.push('=');
-            target.extend(utf8_percent_encode(value, QUERY));
+            target.extend(utf8_percent_encode(value, query));
         }
         target
     }
@@ -140,6 +150,12 @@ mod tests {
         let request = Request::get("x", &[]).names(&["ä", "b,c"]).word("_count");
         assert_eq!(request.target(), "/%C3%A4,b%2Cc/_count");
         assert_eq!(Request::get("x", &[]).target(), "/");
+    }
+
+    #[test]
+    fn what_is_signed_holds_no_bare_comma_or_asterisk() {
+        let request = Request::get("x", &[]).names(&["a", "b"]).word("_count").query("filter_path", "a.*,b");
+        assert_eq!(request.signed_target(), "/a%2Cb/_count?filter_path=a.%2A%2Cb");
     }
 
     #[test]

@@ -131,11 +131,21 @@ pub enum Detail {
 
 /// Lists a repository's snapshots, oldest first. An empty repository has none; a missing one is an error.
 pub async fn list(client: &Client, repository: &str, detail: Detail) -> Result<Vec<Snapshot>> {
+    let short = detail == Detail::Short && client.capability().short_listing;
+    list_as(client, repository, if short { &[("verbose", "false")] } else { &[] }).await
+}
+
+/// As [`list`], with these parameters, all of which the version must know.
+pub(super) async fn list_as(
+    client: &Client,
+    repository: &str,
+    query: &[(&'static str, &'static str)],
+) -> Result<Vec<Snapshot>> {
     name::check("repository", repository)?;
     let doing = format!("list the snapshots of `{repository}`");
     let mut request = Request::get(doing.clone(), &["_snapshot", repository]).word("_all");
-    if detail == Detail::Short && client.capability().short_listing {
-        request = request.query("verbose", "false");
+    for (key, value) in query {
+        request = request.query(key, *value);
     }
     let answer = client.call(request).await?;
     let mut snapshots = read(answer, repository, || format!("{doing} on `{}`", client.place()))?;

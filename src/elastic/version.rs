@@ -1,12 +1,11 @@
-//! Which server answers, and what that version can do.
-//!
-//! The gates come from `elasticsearch-api.md` 2.0; each field is used by a decision in this room.
+//! Which server answers: whose it is, and its number. What follows from it is in [`capability`](super::capability).
 
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::capability::Capability;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Whose server it is.
@@ -43,23 +42,6 @@ pub struct Version {
     pub patch: u32,
 }
 
-/// What this version can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one gate, and none depends on another")]
-pub struct Capability {
-    /// `verbose=false` lists snapshots from the root blob alone; older versions refuse the parameter.
-    pub short_listing: bool,
-    /// `index_details` tells the size of each index in a snapshot; others refuse the parameter.
-    pub index_details: bool,
-    /// An S3 repository takes `region` beside `endpoint`; in 5.x the region silently wins.
-    pub region_beside_endpoint: bool,
-    /// A shard whose restore failed can be tried again. Before 5.6.6, 6.0.2 and 6.1.1 the files that the first try left make
-    /// every other fail, whose message then hides the cause (Elasticsearch 27476).
-    pub tries_shards_again: bool,
-    /// `path_style_access` is obeyed; 7.0 to 7.3 always use path style.
-    pub virtual_host_style: bool,
-}
-
 impl Version {
     /// The version of a server that has not been asked yet.
     pub(super) fn unknown() -> Self {
@@ -80,7 +62,8 @@ impl Version {
         let patch = parts.next().flatten().unwrap_or(0);
         if version["build_flavor"] == "serverless" {
             return Err(Error::new(ErrorKind::Unsupported, "work with this cluster")
-                .because("it is serverless, which has no snapshot interface"));
+                .because("it is serverless, which has no snapshot interface")
+                .hint("use a hosted or self-managed cluster; snapshots of a serverless project are taken by its provider alone"));
         }
         let distribution = match version["distribution"].as_str() {
             Some("opensearch") => Distribution::OpenSearch,
@@ -93,34 +76,18 @@ impl Version {
         Ok(Self { number, distribution, major, minor, patch })
     }
 
-    /// An `OpenSearch` 1.x with `compatibility.override_main_response_version` claims to be 7.10.2.
-    pub(super) fn hides_its_number(&self) -> bool {
-        self.distribution == Distribution::OpenSearch && self.major >= 7
-    }
-
-    /// That server under its real number.
-    pub(super) fn open_search(number: &str) -> Result<Self> {
-        Self::parse(&serde_json::json!({ "number": number, "distribution": "opensearch" }))
+    /// An `OpenSearch` with `compatibility.override_main_response_version` claims to be 7.10.2, perhaps without a word of what it is.
+    pub(super) fn may_be_a_mask(&self) -> bool {
+        match self.distribution {
+            Distribution::OpenSearch => self.major >= 7,
+            Distribution::Elasticsearch => (self.major, self.minor, self.patch) == (7, 10, 2),
+        }
     }
 
     /// What this version can do.
     #[must_use]
     pub fn capability(&self) -> Capability {
-        let at_least =
-            |major, minor| self.distribution == Distribution::OpenSearch || (self.major, self.minor) >= (major, minor);
-        Capability {
-            short_listing: at_least(5, 6),
-            index_details: self.distribution == Distribution::Elasticsearch && (self.major, self.minor) >= (7, 13),
-            region_beside_endpoint: at_least(6, 0),
-            tries_shards_again: match (self.major, self.minor) {
-                _ if self.distribution == Distribution::OpenSearch => true,
-                (5, minor) => (minor, self.patch) >= (6, 6),
-                (6, 0) => self.patch >= 2,
-                (6, 1) => self.patch >= 1,
-                _ => true,
-            },
-            virtual_host_style: at_least(7, 4) || self.major < 7,
-        }
+        Capability::of(self)
     }
 }
 

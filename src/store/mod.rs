@@ -4,6 +4,7 @@
 //! [`registry`].
 
 mod attributes;
+mod aws;
 mod capability;
 pub mod conformance;
 mod credentials;
@@ -26,6 +27,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 pub use self::attributes::Attributes;
+pub use self::aws::{AwsIdentity, AwsKeys, AwsLogin};
 pub use self::capability::{Capability, ServerCopy};
 pub use self::file::FileStore;
 pub use self::key::{Key, Location, SCHEMES, Scheme};

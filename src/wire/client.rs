@@ -33,6 +33,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Options {
     /// PEM file with the certificates to trust in place of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// What to show a server that asks who we are.
+    pub client_certificate: Option<ClientCertificate>,
     /// The proxy to go through.
     pub proxy: Proxy,
     /// How long a connection may take to come up: the name, all its addresses, the proxy and TLS together.
@@ -49,6 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ca_bundle: None,
+            client_certificate: None,
             proxy: Proxy::Environment,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(4),
@@ -56,6 +59,15 @@ impl Default for Options {
             answer_timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// A certificate of ours with its private key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
 }
 
 /// How long the answer to this one request may take to begin, where a server works long before it says a word.
@@ -81,7 +93,8 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client with a pool of its own. The process's environment is read here and not again.
     ///
-    /// Errors: [`ErrorKind::Invalid`] when the `ca_bundle` cannot be read or holds no certificate, or when a proxy's URL is none.
+    /// Errors: [`ErrorKind::Invalid`] when the `ca_bundle` or the client's certificate or key cannot be read or is none, or when a
+    /// proxy's URL is none.
     pub fn new(options: Options) -> Result<Self> {
         Self::with_environment(options, |name| std::env::var(name).ok())
     }
@@ -89,7 +102,10 @@ impl Client {
     /// Like [`Client::new`], with another environment than the process's.
     pub fn with_environment(options: Options, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let connector = Connector {
-            tls: TlsConnector::from(Arc::new(tls::config(options.ca_bundle.as_deref())?)),
+            tls: TlsConnector::from(Arc::new(tls::config(
+                options.ca_bundle.as_deref(),
+                options.client_certificate.as_ref(),
+            )?)),
             proxies: Proxies::new(&options.proxy, lookup)?,
             timeout: options.connect_timeout,
         };

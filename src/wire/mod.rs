@@ -20,6 +20,6 @@ mod tls;
 
 pub use answer::ResponseBody;
 pub use body::{BoxError, RequestBody, empty, full};
-pub use client::{Client, Options, Patience};
+pub use client::{Client, ClientCertificate, Options, Patience};
 pub use document::collect;
 pub use proxy::Proxy;

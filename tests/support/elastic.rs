@@ -1,6 +1,13 @@
 //! A scripted Elasticsearch: an HTTP server on loopback that answers from a table and remembers what it was asked.
 //!
+//! `recorded` holds answers that no engine here can give; `sigv4` is a domain of Amazon's that checks signatures.
+//!
 //! It has no behaviour of its own. What it answers is what real servers were seen to answer (`elasticsearch-api.md`).
+
+#[path = "recorded.rs"]
+pub(crate) mod recorded;
+#[path = "sigv4.rs"]
+pub(crate) mod sigv4;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -33,6 +41,21 @@ pub(crate) enum Reply {
     Lost,
     /// No answer for as long as anybody waits.
     Never,
+    /// One of those with further headers.
+    With(Vec<(&'static str, String)>, Box<Reply>),
+}
+
+impl Reply {
+    /// The same with one more header.
+    pub(crate) fn with(self, name: &'static str, value: &str) -> Self {
+        match self {
+            Self::With(mut headers, reply) => {
+                headers.push((name, value.to_owned()));
+                Self::With(headers, reply)
+            }
+            other => Self::With(vec![(name, value.to_owned())], Box::new(other)),
+        }
+    }
 }
 
 /// `200` and a document.
@@ -63,7 +86,7 @@ pub(crate) struct Script(BTreeMap<String, Vec<Reply>>);
 impl Script {
     /// A cluster of this version.
     pub(crate) fn version(number: &str) -> Self {
-        Self::default().on("GET /", [ok(json!({ "cluster_name": "c", "version": { "number": number } }))])
+        Self::default().on("GET /", [ok(recorded::root(number))])
     }
 
     /// Answers `METHOD /path` with these, one after the other.
@@ -73,10 +96,19 @@ impl Script {
     }
 }
 
-#[derive(Debug)]
+/// What stands before the script: it may refuse a request.
+pub(crate) type Guard = dyn Fn(&Parts, &[u8]) -> Option<Reply> + Send + Sync;
+
 struct Shared {
     script: Script,
+    guard: Box<Guard>,
     seen: Mutex<Vec<Seen>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
 }
 
 /// The running server; dropping it stops it.
@@ -95,11 +127,19 @@ impl Drop for Server {
 
 impl Server {
     /// Starts on a free port.
-    #[expect(clippy::disallowed_methods, reason = "the server runs beside the test")]
     pub(crate) async fn start(script: Script) -> Self {
+        Self::guarded(script, |_, _| None).await
+    }
+
+    /// Starts on a free port; `guard` sees every request first and may answer in the script's place.
+    #[expect(clippy::disallowed_methods, reason = "the server runs beside the test")]
+    pub(crate) async fn guarded(
+        script: Script,
+        guard: impl Fn(&Parts, &[u8]) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
-        let shared = Arc::new(Shared { script, seen: Mutex::default() });
+        let shared = Arc::new(Shared { script, guard: Box::new(guard), seen: Mutex::default() });
         let served = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -127,10 +167,19 @@ impl Server {
         Client::connect(self.options()).await.expect("the script answers `GET /`")
     }
 
+    /// The same, where nobody asks the server what it saw; it goes on until the client is done.
+    pub(crate) async fn client_of(self) -> Client {
+        let client = self.client().await;
+        // Its task lives as long as the test's runtime.
+        std::mem::forget(self);
+        client
+    }
+
     /// The options of that client.
     pub(crate) fn options(&self) -> Options {
         Options {
             url: self.url.clone(),
+            reporter: Arc::new(snapferry::event::Silent),
             auth: Auth::None,
             wire: wire::Client::new(wire::Options::default()).expect("the system's certificates load"),
             backoff: Backoff { tries: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
@@ -154,6 +203,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
     let call = format!("{} {}", head.method, head.uri.path());
+    let refused = (shared.guard)(&head, &body);
     let position = {
         let mut seen = shared.seen.lock().expect("no test panics with the lock");
         let position = seen.iter().filter(|seen| seen.call == call).count();
@@ -166,18 +216,27 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         position
     };
     let replies = shared.script.0.get(&call);
-    let reply = replies.and_then(|replies| replies.get(position).or(replies.last())).cloned();
+    let scripted = || replies.and_then(|replies| replies.get(position).or(replies.last())).cloned();
+    let (headers, reply) = match refused.or_else(scripted) {
+        Some(Reply::With(headers, reply)) => (headers, Some(*reply)),
+        plain => (Vec::new(), plain),
+    };
     let (status, content_type, text) = match reply {
         Some(Reply::Json(status, document)) => (status, "application/json", document.to_string()),
         Some(Reply::Text(status, content_type, text)) => (status, content_type, text),
         Some(Reply::Lost) => return Err(Broken),
+        Some(Reply::With(..)) => unreachable!("`with` makes one layer of headers"),
         Some(Reply::Never) => std::future::pending::<(u16, &str, String)>().await,
         None => {
             let text = json!({ "error": { "type": "unscripted", "reason": call }, "status": 418 }).to_string();
             (418, "application/json", text)
         }
     };
-    let response = Response::builder().status(status).header("content-type", content_type).body(Full::from(text));
+    let mut response = Response::builder().status(status).header("content-type", content_type);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    let response = response.body(Full::from(text));
     Ok(response.expect("the script's status and content type are valid"))
 }
 
@@ -194,8 +253,13 @@ impl Reporter for Heard {
 impl Heard {
     /// Whether an event's text holds all of these.
     pub(crate) fn has(&self, words: &[&str]) -> bool {
+        self.count(words) > 0
+    }
+
+    /// How many events hold all of these.
+    pub(crate) fn count(&self, words: &[&str]) -> usize {
         let heard = self.0.lock().expect("no test panics with the lock");
-        heard.iter().any(|event| words.iter().all(|word| event.contains(word)))
+        heard.iter().filter(|event| words.iter().all(|word| event.contains(word))).count()
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) struct Index {
     pub(crate) from: Option<(String, String)>,
 }
 
+thread_local! {
+    /// One for all clients of a test, which has a thread of its own: reading the system's certificates takes longer than a migration.
+    static WIRE: wire::Client = wire::Client::new(wire::Options::default()).expect("the system's certificates load");
+}
+
 /// What snapshots hold, which both clusters know: the store only holds what the forge wrote.
 pub(crate) type Contents = Arc<Mutex<BTreeMap<String, BTreeMap<String, Index>>>>;
 
@@ -117,8 +122,9 @@ impl Cluster {
         let options = Options {
             url: self.url.clone(),
             auth: Auth::None,
-            wire: wire::Client::new(wire::Options::default()).expect("the system's certificates load"),
+            wire: WIRE.with(Clone::clone),
             backoff: Backoff { tries: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
+            reporter: Arc::new(snapferry::event::Silent),
         };
         Client::connect(options).await.expect("it answers `GET /`")
     }
@@ -130,7 +136,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let (told, is_over) = {
         let mut world = world.lock().expect("no test panics with the lock");

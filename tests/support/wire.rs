@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -163,27 +165,62 @@ impl Authority {
 
     /// A TLS server with a certificate for this name that ends with this year.
     pub(crate) async fn serve(&self, name: &str, last_year: i32) -> Server {
-        Server::over(Some(self.acceptor(name, last_year)), Talk::answer_all).await
+        Server::over(Some(self.acceptor(name, last_year, &TLS)), Talk::answer_all).await
+    }
+
+    /// One that speaks only this version of TLS and lets only those in who show a certificate of ours.
+    pub(crate) async fn serve_known(&self, version: &'static rustls::SupportedProtocolVersion) -> Server {
+        Server::over(Some(self.acceptor("localhost", 2099, &[version])), Talk::answer_all).await
+    }
+
+    /// The files of a certificate for a client, and of its key.
+    pub(crate) fn client(&self, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.issue(name, 2099);
+        let path = |end: &str| self.directory.path().join(format!("{name}.{end}"));
+        std::fs::write(path("pem"), certificate.pem()).expect("writable");
+        std::fs::write(path("key"), key.serialize_pem()).expect("writable");
+        (path("pem"), path("key"))
     }
 
     /// A proxy to be spoken to over TLS, on `localhost`.
     pub(crate) async fn proxy(&self, target: SocketAddr) -> Server {
-        Server::over(Some(self.acceptor("localhost", 2099)), move |talk| forward(talk, target)).await
+        Server::over(Some(self.acceptor("localhost", 2099, &TLS)), move |talk| forward(talk, target)).await
     }
 
-    fn acceptor(&self, name: &str, last_year: i32) -> TlsAcceptor {
+    fn issue(&self, name: &str, last_year: i32) -> (rcgen::Certificate, KeyPair) {
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
         parameters.not_after = rcgen::date_time_ymd(last_year, 12, 31);
         let key = KeyPair::generate().expect("a key");
-        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        (parameters.signed_by(&key, &self.issuer).expect("a certificate"), key)
+    }
+
+    /// With one version of TLS it asks for a certificate; with several for none.
+    fn acceptor(
+        &self,
+        name: &str,
+        last_year: i32,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> TlsAcceptor {
+        let (certificate, key) = self.issue(name, last_year);
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("known versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("they belong together");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .expect("known versions");
+        let builder = match versions {
+            [_] => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_file(self.bundle()).expect("our own")).expect("a certificate");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.expect("there is a root"))
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let config = builder.with_single_cert(vec![certificate.der().clone()], key).expect("they belong together");
         TlsAcceptor::from(Arc::new(config))
     }
 }
+
+/// What servers speak that are not asked for one of the two.
+const TLS: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::ops::migrate::Phase;
 
 /// A cutover, or what becomes of one.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, clap::Args)]
 pub(super) struct Cutting {
     #[command(flatten)]

@@ -57,9 +57,11 @@ enum Command {
 impl Args {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
         match (&self.command, &self.once) {
-            (Some(Command::Baseline(args)), _) => args.run(session, Phase::Baseline, round::Start::Any).await,
-            (Some(Command::Increment(args)), _) => args.run(session, Phase::Increment, round::Start::Any).await,
-            (Some(Command::Cutover(args)), _) => args.run(session).await,
+            (Some(Command::Baseline(args)), _) => Box::pin(args.run(session, Phase::Baseline, round::Start::Any)).await,
+            (Some(Command::Increment(args)), _) => {
+                Box::pin(args.run(session, Phase::Increment, round::Start::Any)).await
+            }
+            (Some(Command::Cutover(args)), _) => Box::pin(args.run(session)).await,
             (Some(Command::Status(args)), _) => args.run(session),
             (None, Some(args)) => Box::pin(args.run(session)).await,
             (None, None) => Err(crate::error::Error::new(crate::error::ErrorKind::Invalid, "migrate")

@@ -119,10 +119,8 @@ impl Once {
         let registering = self.registering.or(&job.registration)?;
         let registration = registering.registration(&repository, Some(&place))?;
         let kind = Registering::type_word(&registration);
-        let clusters = Clusters {
-            to: client_options(session.config.cluster(&to_cluster)?)?,
-            from: from_cluster.as_deref().map(|name| client_options(session.config.cluster(name)?)).transpose()?,
-        };
+        let options = |name: &str| client_options(session, session.config.cluster(name)?);
+        let clusters = Clusters { to: options(&to_cluster)?, from: from_cluster.as_deref().map(options).transpose()? };
         if clusters.from.is_none() {
             session.output.note("note: no source cluster is given: the snapshot that is there is taken, and the documents are not compared");
         }

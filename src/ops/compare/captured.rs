@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::verification::Level;
 use crate::elastic::Client;
-use crate::elastic::document::Fingerprint;
-use crate::elastic::metadata::Metadata;
+use crate::elastic::document::{self, Fingerprint};
+use crate::elastic::index;
+use crate::elastic::metadata::{self, Metadata};
 use crate::elastic::numbers::{self, Numbers, Settle};
+use crate::elastic::resolve::resolve;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 
@@ -55,6 +57,9 @@ pub struct Captured {
     pub captured_at: Timestamp,
     /// Up to which level there is something to compare.
     pub level: Level,
+    /// Documents sampled from each index, for level 3.
+    #[serde(default)]
+    pub samples: u32,
     /// The indices, by name.
     pub indices: BTreeMap<String, CapturedIndex>,
 }
@@ -93,6 +98,23 @@ impl Captured {
     }
 }
 
+/// The indices that `patterns` mean on a cluster: names, aliases, data streams, patterns and exclusions. None means all open ones
+/// whose names do not begin with a dot.
+///
+/// Fails with [`ErrorKind::NotFound`] when an entry names or matches nothing, or when nothing remains.
+pub async fn choose(client: &Client, patterns: &[String]) -> Result<Vec<String>> {
+    let existing = index::existing(client).await?;
+    let resolved = resolve(patterns, &existing);
+    let nothing = resolved.nothing.first().map(|entry| format!("it has nothing of `{entry}`"));
+    let nothing = nothing.or_else(|| resolved.indices.is_empty().then(|| "it has no index of that kind".to_owned()));
+    match nothing {
+        None => Ok(resolved.indices.into_iter().collect()),
+        Some(cause) => Err(Error::new(ErrorKind::NotFound, format!("choose indices on `{}`", client.place()))
+            .because(cause)
+            .hint("correct the names; those that begin with a dot, and closed ones, must be named")),
+    }
+}
+
 /// Captures the numbers of these indices.
 ///
 /// Fails with [`ErrorKind::NotFound`] when one of them is not there, and with [`ErrorKind::Precondition`] when a shard of an open
@@ -108,6 +130,10 @@ pub async fn capture(
     let before = numbers::read(client, indices).await?;
     tokio::time::sleep(options.pause).await;
     let mut after = numbers::read(client, indices).await?;
+    let mut likes = match options.level {
+        Level::Metadata => metadata::read(client, indices).await?,
+        _ => BTreeMap::new(),
+    };
     let mut captured = BTreeMap::new();
     for index in indices {
         let (Some(first), Some(numbers)) = (before.get(index), after.remove(index)) else {
@@ -115,8 +141,14 @@ pub async fn capture(
                 .because("there is no index of that name")
                 .hint("name indices, not aliases or data streams"));
         };
+        let sample = match options.level {
+            Level::Documents | Level::Metadata if numbers.is_open => {
+                Some(document::draw(client, index, &numbers, options.samples).await?)
+            }
+            _ => None,
+        };
         let is_moving = first.has_moved(&numbers);
-        captured.insert(index.clone(), CapturedIndex { is_moving, sample: None, metadata: None, numbers });
+        captured.insert(index.clone(), CapturedIndex { is_moving, sample, metadata: likes.remove(index), numbers });
     }
     Ok(Captured {
         version: CAPTURED_VERSION,
@@ -124,6 +156,7 @@ pub async fn capture(
         server: client.version().to_string(),
         captured_at: Timestamp::now(),
         level: options.level,
+        samples: options.samples,
         indices: captured,
     })
 }

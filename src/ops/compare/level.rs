@@ -47,9 +47,7 @@ pub(super) fn sentence(verdict: Verdict, level: Level) -> &'static str {
         (Verdict::Equal, Level::Counts) => {
             "the target holds as many documents as the source; not that they are the same"
         }
-        (Verdict::Equal, Level::Shards) => {
-            "every shard of the target holds the numbers of the source's, whose every write is in them"
-        }
+        (Verdict::Equal, Level::Shards) => "every shard of the target holds the numbers of the source's shard",
         (Verdict::Equal, Level::Documents) => {
             "every shard holds the source's numbers, and the documents of the sample are the same in every field"
         }
@@ -57,6 +55,11 @@ pub(super) fn sentence(verdict: Verdict, level: Level) -> &'static str {
             "numbers, sampled documents, mappings, settings and aliases are those of the source"
         }
     }
+}
+
+/// A number of things.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A verdict with its sentence.
@@ -89,17 +92,30 @@ pub(super) fn recovered(captured: &CapturedIndex, look: Option<&Look>) -> LevelV
         return say(Verdict::Different, "the index is closed".into());
     }
     if numbers.primaries != expected {
-        return say(Verdict::Different, format!("it has {} primary shards, not {expected}", numbers.primaries));
+        return say(
+            Verdict::Different,
+            format!("it has {}, not {expected}", counted(numbers.primaries.into(), "primary", "primaries")),
+        );
     }
     match health {
         None => say(Verdict::Unknown, "the cluster does not tell the health of the index".into()),
         Some(health) if health.status == "red" || health.active_primaries != expected => say(
             Verdict::Different,
-            format!("{} of {expected} primaries are started; the index is {}", health.active_primaries, health.status),
+            format!(
+                "{} of {} started; the index is {}",
+                health.active_primaries,
+                counted(expected.into(), "primary", "primaries"),
+                health.status
+            ),
         ),
-        Some(health) => {
-            say(Verdict::Equal, format!("all {expected} primaries are started; the index is {}", health.status))
-        }
+        Some(health) => say(
+            Verdict::Equal,
+            format!(
+                "{} of {expected} started; the index is {}",
+                counted(expected.into(), "primary", "primaries"),
+                health.status
+            ),
+        ),
     }
 }
 
@@ -126,7 +142,8 @@ pub(super) fn counts(captured: &CapturedIndex, moving: Option<&str>, look: Optio
     verdict(Level::Counts, found, proves, differences)
 }
 
-fn still(moving: Option<&str>) -> String {
+/// The sentence for what moves.
+pub(super) fn still(moving: Option<&str>) -> String {
     format!("nothing: the source's index is being written; {}", moving.unwrap_or_default())
 }
 
@@ -152,12 +169,12 @@ pub(super) fn shards(captured: &CapturedIndex, moving: Option<&str>, look: Optio
     let proves = match worst {
         _ if moving.is_some() => still(moving),
         Verdict::Equal if is_exact => {
-            format!("all {} shards hold the same number of documents up to the same last write", from.len())
+            format!("as many documents and the same last write in {}", counted(from.len() as u64, "shard", "shards"))
         }
         Verdict::Equal => format!(
-            "all {} shards hold the same number of documents; a version before 6.0 tells no sequence numbers, so that an \
-             update may go unseen",
-            from.len()
+            "as many documents, and as many deleted ones, in {}; no sequence numbers are told (before 6.0), so that an update \
+             may go unseen",
+            counted(from.len() as u64, "shard", "shards")
         ),
         Verdict::Unknown => {
             "documents that are deleted differ and no sequence numbers tell why: segments were merged, or \

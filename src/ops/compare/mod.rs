@@ -4,7 +4,9 @@
 //! the short form for two clusters at rest: by count, and by shard where both sides tell, because equal sums can hide a
 //! document lost here and one too many there.
 
+mod asked;
 mod captured;
+mod content;
 mod level;
 mod verification;
 mod verify;
@@ -13,11 +15,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::captured::{CAPTURED_VERSION, CaptureOptions, Captured, CapturedIndex, capture};
+pub use self::asked::Asked;
+pub use self::captured::{CAPTURED_VERSION, CaptureOptions, Captured, CapturedIndex, capture, choose};
 pub use self::verification::{
     DIFFERENCES, Difference, IndexVerification, Level, LevelVerdict, Sides, Verdict, Verification,
 };
-pub use self::verify::verify;
+pub use self::verify::{Verifying, verify, verify_as};
 use crate::elastic::Client;
 use crate::elastic::conflict::Piece;
 use crate::elastic::count;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::elastic::numbers::ShardNumbers;
+use crate::elastic::numbers::{ShardNumbers, numbered};
 use crate::error::{Error, ErrorKind};
 
 /// How thoroughly two sides are compared. Each level does what those below it do, too.
@@ -136,7 +136,7 @@ pub struct IndexVerification {
     /// The documents as searches count them, from level 1.
     pub documents: Sides<Option<u64>>,
     /// By shard, from level 2.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "numbered")]
     pub shards: BTreeMap<u32, Sides<Option<ShardNumbers>>>,
 }
 

@@ -9,14 +9,33 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::asked::Asked;
 use super::captured::{Captured, CapturedIndex};
+use super::content::{self, Way};
 use super::level;
-use super::verification::{IndexVerification, Level, LevelVerdict, Sides, Verdict, Verification};
+use super::verification::{IndexVerification, Level, Sides, Verdict, Verification};
 use crate::elastic::Client;
 use crate::elastic::conflict::Piece;
 use crate::elastic::numbers::{self, Numbers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
+
+/// What is verified, against what, and how thoroughly.
+#[derive(Debug, Clone)]
+pub struct Verifying<'a> {
+    /// What the source held.
+    pub captured: &'a Captured,
+    /// The source itself, if it is at hand.
+    pub source: Option<&'a Client>,
+    /// Where it is to be found again.
+    pub target: &'a Client,
+    /// Which index is found under which name.
+    pub pieces: &'a [Piece],
+    /// How thoroughly.
+    pub level: Level,
+    /// What the restore was asked to make different.
+    pub asked: Asked,
+}
 
 /// Compares each piece: what was captured of its index, with its target on `target`.
 ///
@@ -30,13 +49,17 @@ pub async fn verify(
     level: Level,
     reporter: &dyn Reporter,
 ) -> Result<Verification> {
+    verify_as(&Verifying { captured, source, target, pieces, level, asked: Asked::default() }, reporter).await
+}
+
+/// As [`verify`], for a restore that was asked to make other things different than ours usually are.
+pub async fn verify_as(verifying: &Verifying<'_>, reporter: &dyn Reporter) -> Result<Verification> {
+    let Verifying { captured, source, target, pieces, level, .. } = *verifying;
     reporter.report(&Event::Step("compare"));
-    for piece in pieces {
-        if !captured.indices.contains_key(&piece.index) {
-            return Err(Error::new(ErrorKind::Invalid, format!("verify `{}`", piece.target))
-                .because(format!("nothing was captured of `{}`", piece.index))
-                .hint("capture it, or leave it out"));
-        }
+    if let Some(piece) = pieces.iter().find(|piece| !captured.indices.contains_key(&piece.index)) {
+        return Err(Error::new(ErrorKind::Invalid, format!("verify `{}`", piece.target))
+            .because(format!("nothing was captured of `{}`", piece.index))
+            .hint("capture it, or leave it out"));
     }
     let names: Vec<String> = pieces.iter().map(|piece| piece.index.clone()).collect();
     let now = match source {
@@ -45,11 +68,18 @@ pub async fn verify(
     };
     let targets: Vec<String> = pieces.iter().map(|piece| piece.target.clone()).collect();
     let looks = level::look(target, &targets).await?;
+    let sides = match level {
+        Level::Metadata => Some(content::Sides::read(source, target, pieces).await?),
+        _ => None,
+    };
     let mut indices = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let captured = &captured.indices[&piece.index];
-        let moving = motion(captured, now.get(&piece.index), source.is_some());
-        indices.push(one(piece, captured, moving, looks.get(&piece.target), level));
+        let index = &captured.indices[&piece.index];
+        let look = looks.get(&piece.target);
+        let numbers = look.and_then(|look| look.numbers.as_ref());
+        let moving = motion(index, now.get(&piece.index), source.is_some());
+        let way = Way { source, target, piece, captured: index, numbers, moving };
+        indices.push(one(verifying, way, look, sides.as_ref()).await?);
     }
     let verdict = Verdict::of(indices.iter().map(|index| index.verdict));
     Ok(Verification {
@@ -73,28 +103,30 @@ fn motion(captured: &CapturedIndex, now: Option<&Numbers>, is_asked: bool) -> Op
     }
 }
 
-fn one(
-    piece: &Piece,
-    captured: &CapturedIndex,
-    moving: Option<&'static str>,
+async fn one(
+    verifying: &Verifying<'_>,
+    way: Way<'_>,
     look: Option<&level::Look>,
-    upto: Level,
-) -> IndexVerification {
-    let levels: Vec<LevelVerdict> = upto
-        .up_to()
-        .map(|level| match level {
-            Level::Recovered => level::recovered(captured, look),
-            Level::Counts => level::counts(captured, moving, look),
-            _ => level::shards(captured, moving, look),
-        })
-        .collect();
-    let numbers = look.and_then(|look| look.numbers.as_ref());
-    IndexVerification {
+    sides: Option<&content::Sides>,
+) -> Result<IndexVerification> {
+    let Way { piece, captured, moving, numbers, .. } = way;
+    let mut levels = Vec::new();
+    for level in verifying.level.up_to() {
+        levels.push(match (level, sides) {
+            (Level::Recovered, _) => level::recovered(captured, look),
+            (Level::Counts, _) => level::counts(captured, moving, look),
+            (Level::Shards, _) => level::shards(captured, moving, look),
+            (Level::Documents, _) => content::documents(way, verifying.captured.samples).await?,
+            (Level::Metadata, Some(sides)) => sides.verdict(piece, captured, &verifying.asked),
+            (Level::Metadata, None) => continue,
+        });
+    }
+    Ok(IndexVerification {
         index: piece.index.clone(),
         target: piece.target.clone(),
         verdict: Verdict::of(levels.iter().map(|level| level.verdict)),
         documents: Sides { from: captured.numbers.documents, to: numbers.and_then(|numbers| numbers.documents) },
         shards: level::sides(captured, numbers),
         levels,
-    }
+    })
 }

@@ -54,12 +54,11 @@ impl Journal {
         let (state, whole) = read(path, &mut file)?;
         file.set_len(whole).and_then(|()| file.seek(SeekFrom::End(0))).map_err(cannot)?;
         let mut journal = Self { path: path.to_owned(), file, _lock: lock, state };
-        match &journal.state.header {
-            Some(found) => must_agree(path, found, header)?,
-            None => {
-                journal.write(Entry::Opened(header.clone()))?;
-                File::open(directory).and_then(|directory| directory.sync_all()).map_err(cannot)?;
-            }
+        if let Some(found) = &journal.state.header {
+            must_agree(path, found, header)?;
+        } else {
+            journal.write(Entry::Opened(header.clone()))?;
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(cannot)?;
         }
         Ok(journal)
     }

@@ -24,6 +24,7 @@ mod machine;
 mod once;
 mod preflight;
 mod prepare;
+mod preview;
 mod record;
 mod report;
 mod rollback;
@@ -37,8 +38,9 @@ pub use self::forecast::{Forecast, Go, Trend, forecast};
 pub use self::hook::{Call, Hooks};
 pub use self::html::html;
 pub use self::journal::look;
-pub use self::machine::{Preview, Progress, advance, preview};
+pub use self::machine::{Progress, advance};
 pub use self::once::{Clusters, Options, Report, advise, expected, run};
+pub use self::preview::{Preview, preview};
 pub use self::record::{
     Blocked, Brought, Copied, Decided, End as RoundEnd, Failure, Header, Intent, Outcome, Preflight, Taken,
 };

@@ -3,6 +3,7 @@
 //! The name of a snapshot is in the journal before it is asked for. Whoever goes on after an interruption looks it up: a snapshot of that
 //! name is ours, whether the answer to it was lost or the process was, and is never taken twice.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::record::{Blocked, Intent, Outcome};
 use super::state::{Round, State};
 use super::step::{Phase, Step};
 use crate::elastic::block;
-use crate::elastic::creation::{self, Creation, GlobalState};
+use crate::elastic::creation::{self, Creation, GlobalState, Incomplete, Unavailable};
 use crate::elastic::inventory;
 use crate::elastic::numbers::Settle;
 use crate::elastic::snapshot::{self, Snapshot, State as SnapshotState};
@@ -92,19 +93,20 @@ pub(super) async fn snapshot(machine: &Machine<'_>, round: &Round) -> Result<Out
         snapshot: name.clone(),
         indices: asked,
         global_state: GlobalState::Without,
+        unavailable: Unavailable::Refused,
+        incomplete: Incomplete::Refused,
+        may_be_empty: false,
+        metadata: BTreeMap::new(),
+        feature_states: Vec::new(),
     };
     let patience = machine.job.restore.patience;
     let found = find(machine, name).await?;
-    let taken = match found {
-        None => {
-            creation::create(machine.sides.source, &creation, patience, machine.reporter.as_ref(), &machine.cancel)
-                .await?
-        }
-        Some(_) => {
-            let text = format!("the snapshot `{name}` was begun before; it is taken up");
-            machine.reporter.report(&Event::Warning(&text));
-            machine.unless_cancelled(follow(machine, name)).await?
-        }
+    let reporter = machine.reporter.as_ref();
+    let taken = if found.is_none() {
+        creation::create(machine.sides.source, &creation, patience, reporter, &machine.cancel).await?
+    } else {
+        reporter.report(&Event::Warning(&format!("the snapshot `{name}` was begun before; it is taken up")));
+        machine.unless_cancelled(follow(machine, name)).await?
     };
     let missing: Vec<String> =
         preflight.travelling().into_iter().filter(|name| !taken.indices.contains(name)).collect();

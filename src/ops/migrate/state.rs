@@ -71,7 +71,7 @@ impl State {
         match entry {
             Entry::Opened(header) => self.header = Some(header),
             Entry::Round { round, phase, at } => {
-                self.rounds.push(Round { number: round, phase, begun: at, over: None, end: None, steps: Vec::new() })
+                self.rounds.push(Round { number: round, phase, begun: at, over: None, end: None, steps: Vec::new() });
             }
             Entry::Begun { round, step, at, intent } => {
                 if let Some(round) = self.round_mut(round) {
@@ -122,6 +122,7 @@ impl State {
     }
 
     /// The rounds that brought something to the target, oldest first.
+    #[must_use]
     pub fn brought(&self) -> impl DoubleEndedIterator<Item = &Round> {
         self.rounds
             .iter()

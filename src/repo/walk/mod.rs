@@ -204,7 +204,12 @@ impl Walk {
 
     /// The same index at the target.
     fn index_there(&self, index: &IndexEntry) -> Option<&IndexEntry> {
-        let name = self.there_by_id.get(&index.id)?;
+        self.indexed_there(&index.id)
+    }
+
+    /// The index of that id at the target.
+    fn indexed_there(&self, id: &Name) -> Option<&IndexEntry> {
+        let name = self.there_by_id.get(id)?;
         self.there.as_ref()?.root.indices.get(name)
     }
 

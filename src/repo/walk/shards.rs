@@ -11,11 +11,12 @@ use super::there::{Identity, There};
 use super::{Damage, Look, READS, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repo::base::Base;
-use crate::repo::data::Family;
+use crate::repo::data::{Family, IndexEntry};
+use crate::repo::layout::{BlobKind, kind};
 use crate::repo::name::Name;
-use crate::repo::reader::Read;
+use crate::repo::reader::{Read, Shard};
 use crate::repo::rewrite::{ShardFiles, generation_of};
-use crate::repo::shard::{FileEntry, ShardIndex, ShardSnapshot};
+use crate::repo::shard::{FileEntry, ShardSnapshot};
 use crate::repo::snapshot::shallow;
 use crate::store::{Key, ListOptions, ObjectMeta};
 use crate::transfer::{Item, Seal, Want};
@@ -81,7 +82,7 @@ impl Walk {
         if !added.iter().any(|(_, _, read)| read.says.files.iter().any(|file| counted(&file))) {
             return Ok(false);
         }
-        let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
+        let shard = Shard { container: walk.container.clone(), ..walk.shard.clone() };
         let mut needed: HashMap<String, Identity> = HashMap::new();
         for uuid in vanished {
             match reader.shard_snapshot(&shard, uuid).await {
@@ -236,10 +237,11 @@ impl Walk {
         if whole && same && self.look != Look::Deep {
             return Ok(None);
         }
+        let kept = self.kept(name, index);
         if whole {
             match self.source.shard_index(&walk.shard, generation).await {
                 // One that lists more, an unfinished snapshot for example, would lead writers to what is not there.
-                Ok(read) if self.lists_only(index, name, &read.says) => {
+                Ok(read) if read.says.snapshots.keys().all(|snapshot| kept.contains(snapshot)) => {
                     return self.shard_meta(walk, &read.key, &read.bytes, there).map(Some);
                 }
                 Ok(_) => {}
@@ -248,7 +250,7 @@ impl Walk {
                 Err(error) => return Err(error),
             }
         }
-        let bytes = self.made_list(walk, added, there)?;
+        let bytes = self.made_list(added, there, kept, &walk.container)?;
         let made = if whole || numbered { generation.as_str().to_owned() } else { generation_of(&bytes) };
         if !whole && !numbered {
             self.set_generation(&walk.shard.id, walk.shard.number, &made);
@@ -259,37 +261,23 @@ impl Walk {
         self.shard_meta(walk, &walk.shard.key(&format!("index-{made}")), &bytes, there).map(Some)
     }
 
-    /// Whether a list names no snapshot but those that the copy names.
-    fn lists_only(&self, index: &crate::repo::IndexEntry, name: &str, list: &ShardIndex) -> bool {
-        let root = self.root();
-        let kept: BTreeSet<&str> = self
-            .desired
-            .of(name, index)
-            .filter_map(|uuid| root.snapshot(uuid))
-            .map(|snapshot| snapshot.name.as_str())
-            .collect();
-        list.snapshots.keys().all(|snapshot| kept.contains(snapshot.as_str()))
+    /// The names of the snapshots of an index that the copy names.
+    fn kept(&self, name: &str, index: &IndexEntry) -> BTreeSet<String> {
+        let kept = self.desired.of(name, index).filter_map(|uuid| self.root().snapshot(uuid));
+        kept.map(|snapshot| snapshot.name.as_str().to_owned()).collect()
     }
 
-    fn made_list(&self, walk: &ShardWalk, added: &[Added], there: &There) -> Result<Bytes> {
-        let root = self.root();
-        let index = &root.indices[walk.shard.index.as_str()];
-        let mut kept: BTreeSet<String> = self
-            .desired
-            .of(&walk.shard.index, index)
-            .filter_map(|uuid| root.snapshot(uuid))
-            .map(|snapshot| snapshot.name.as_str().to_owned())
-            .collect();
+    fn made_list(&self, added: &[Added], there: &There, mut kept: BTreeSet<String>, container: &str) -> Result<Bytes> {
         let mut files = ShardFiles::default();
         for (_, name, read) in added {
             files.snapshot(read.key.as_str(), &read.bytes, name)?;
             kept.remove(name.as_str());
         }
         if let Some(list) = &there.list {
-            files.listed(&walk.container, list, &kept)?;
+            files.listed(container, list, &kept)?;
         }
         for (name, bytes) in there.snapshots.iter().filter(|(name, _)| kept.contains(*name)) {
-            files.snapshot(&walk.container, bytes, name)?;
+            files.snapshot(container, bytes, name)?;
         }
         files.write()
     }
@@ -297,7 +285,7 @@ impl Walk {
 
 /// Whether a name is a counter, which comes back with other content after a deletion.
 fn is_counter(name: &str) -> bool {
-    crate::repo::kind(&format!("indices/x/0/{name}")) == crate::repo::BlobKind::CounterBlob
+    kind(&format!("indices/x/0/{name}")) == BlobKind::CounterBlob
 }
 
 fn seal(file: &FileEntry, key: &Key, offset: u64) -> Option<Seal> {

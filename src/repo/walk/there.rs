@@ -8,6 +8,7 @@ use futures::stream::TryStreamExt as _;
 use super::indices::ShardWalk;
 use super::{Look, Walk};
 use crate::error::{ErrorKind, Result};
+use crate::repo::reader::{Reader, Shard};
 use crate::repo::shard::{FileEntry, ShardIndex};
 use crate::store::{ListOptions, ObjectMeta};
 
@@ -46,13 +47,13 @@ impl Walk {
             there.listed = Some(self.container(&walk.container).await?);
         }
         let Some(reader) = &self.there else { return Ok(there) };
-        let shard = crate::repo::Shard { container: walk.container.clone(), ..walk.shard.clone() };
+        let shard = Shard { container: walk.container.clone(), ..walk.shard.clone() };
         // A numbered list may be that of a run that was stopped before its root, and tell of data that was replaced since.
         let of_root = !self.numbers_lists() || self.look == Look::Trust;
         if let Some(generation) = walk.generation_there.as_ref().filter(|_| of_root) {
             match reader.shard_index(&shard, generation).await {
                 Ok(read) => {
-                    there.files = Self::files_of_root(reader, walk, &read.says);
+                    there.files = self.files_of_root(reader, walk, &read.says);
                     there.list = Some(read.bytes);
                     return Ok(there);
                 }
@@ -65,9 +66,12 @@ impl Walk {
     }
 
     /// The files in a list that snapshots of the target's root have.
-    fn files_of_root(reader: &crate::repo::Reader, walk: &ShardWalk, list: &ShardIndex) -> HashMap<String, Identity> {
-        let index = reader.root.indices.values().find(|index| index.id == walk.shard.id);
-        let listed = index.into_iter().flat_map(|index| &index.snapshots).filter_map(|uuid| reader.root.snapshot(uuid));
+    fn files_of_root(&self, reader: &Reader, walk: &ShardWalk, list: &ShardIndex) -> HashMap<String, Identity> {
+        let listed = self
+            .indexed_there(&walk.shard.id)
+            .into_iter()
+            .flat_map(|index| &index.snapshots)
+            .filter_map(|uuid| reader.root.snapshot(uuid));
         let entries = listed.filter_map(|snapshot| list.snapshots.get(snapshot.name.as_str()));
         let names: BTreeSet<&String> = entries.flat_map(|entry| &entry.files).collect();
         let files = list.files.iter().filter(|file| names.contains(&file.name));
@@ -77,13 +81,12 @@ impl Walk {
     /// The same out of the files of single snapshots, where the list cannot be read.
     async fn files_of_snapshots(
         &self,
-        reader: &crate::repo::Reader,
-        shard: &crate::repo::Shard,
+        reader: &Reader,
+        shard: &Shard,
         walk: &ShardWalk,
         there: &mut There,
     ) -> Result<()> {
-        let index = reader.root.indices.values().find(|index| index.id == walk.shard.id);
-        for uuid in index.into_iter().flat_map(|index| &index.snapshots) {
+        for uuid in self.indexed_there(&walk.shard.id).into_iter().flat_map(|index| &index.snapshots) {
             // What only a vanished snapshot has may be overwritten soon.
             let Some(snapshot) = self.root().snapshot(uuid) else { continue };
             match reader.shard_snapshot(shard, uuid).await {

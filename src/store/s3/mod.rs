@@ -67,6 +67,16 @@ pub(in crate::store) async fn open(location: &Location, options: &Options, meter
     Ok(RestStore::new(setup, meter))
 }
 
+/// AWS's usual chain, and the region that it names.
+pub(in crate::store) async fn usual_chain(
+    options: &Options,
+    wire: wire::Client,
+) -> Result<(Arc<dyn Provide>, Option<String>)> {
+    let chain = Box::pin(chain::Chain::load(options, wire)).await?;
+    let region = chain.region();
+    Ok((Arc::new(chain), region))
+}
+
 /// QingStor's S3-compatible endpoint, as far as the zone is known.
 pub(in crate::store) fn qingstor_endpoint(options: &Options) -> Option<String> {
     let made = || zone(options, &Surroundings::of_process()).map(|zone| qingstor::endpoint(&zone));
