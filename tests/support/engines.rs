@@ -1,4 +1,4 @@
-//! Real engines for `tests/engines.rs` and `tests/restores.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
+//! Real engines for `tests/engines.rs`, `tests/matrix.rs`, `tests/restores.rs` and `tests/security.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
 //!
 //! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
 
@@ -6,7 +6,6 @@
 mod server;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
@@ -56,6 +55,15 @@ impl Elastic {
         Self { server: Server::start(name, "start-opensearch.sh", &[version], &[], &[]), version }
     }
 
+    /// The engine of that name, as `fetch.sh` has it, with settings for its script in the environment.
+    pub(crate) fn start_engine(name: &str, engine: &'static str, environment: &[(&str, &str)]) -> Self {
+        let (kind, version) = engine.split_once('-').expect("a name and a version");
+        let script = format!("start-{kind}.sh");
+        let environment: Vec<_> = KEY.iter().chain(environment).copied().collect();
+        let server = Server::start(name, &script, &[version], &[], &environment);
+        Self { server, version }
+    }
+
     pub(crate) fn version(&self) -> &'static str {
         self.version
     }
@@ -76,7 +84,12 @@ impl Elastic {
 
     fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let url = format!("{}{path}", self.url());
-        let mut arguments = vec!["--request", method, "--header", "content-type: application/json", url.as_str()];
+        // Of a node with security its script wrote down how to ask it.
+        let config = self.server.run.join("curl");
+        let config = if config.exists() { config } else { PathBuf::from("/dev/null") };
+        let config = config.to_str().expect("our folders are text");
+        let mut arguments =
+            vec!["--config", config, "--request", method, "--header", "content-type: application/json", url.as_str()];
         if let Some(body) = body {
             arguments.extend(["--data-binary", body]);
         }
@@ -245,19 +258,27 @@ impl Snapferry {
         self
     }
 
+    /// A variable in the environment of every run.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// More in the configuration file.
+    pub(crate) fn configured(self, section: &str) -> Self {
+        let file = self.home.path().join("snapferry.toml");
+        let text = fs::read_to_string(&file).expect("written by new");
+        fs::write(file, format!("{text}{section}\n")).expect("the file can be written");
+        self
+    }
+
     /// A store named in the configuration file.
     pub(crate) fn store(self, name: &str, minio: &MinIo, url: &str) -> Self {
-        let file = self.home.path().join("snapferry.toml");
-        let mut text = fs::read_to_string(&file).expect("written by new");
-        write!(
-            text,
+        self.configured(&format!(
             "[store.{name}]\nurl = \"{url}\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\naddressing = \"path\"\n\
-             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\n",
+             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"",
             minio.url()
-        )
-        .expect("a string grows");
-        fs::write(file, text).expect("the file can be written");
-        self
+        ))
     }
 
     /// The command, ready to be run, from what a user would type (split at blanks: nothing of ours holds one).
