@@ -8,9 +8,10 @@ mod server;
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use server::Server;
@@ -134,6 +135,16 @@ impl MinIo {
         Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &KEY) }
     }
 
+    /// versitygw, which serves plain files, in its place.
+    pub(crate) fn start_versitygw(name: &str, bucket: &str) -> Self {
+        Self { server: Server::start(name, "start-versitygw.sh", &[], &[bucket], &KEY) }
+    }
+
+    /// Where its buckets lie; with versitygw, as plain folders and files.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.server.run.join("data")
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.server.url
     }
@@ -144,6 +155,38 @@ impl MinIo {
         let (status, body) = curl(&["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &user, "--request", method, &url]);
         assert!((200..300).contains(&status), "{method} {url} answered {status}: {}", String::from_utf8_lossy(&body));
         body
+    }
+}
+
+/// A plain HTTP server over a folder, on a port of its own choice.
+#[derive(Debug)]
+pub(crate) struct Files {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Files {
+    pub(crate) fn serve(folder: &Path) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory"])
+            .arg(folder)
+            .arg("0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Python is installed");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        let url = line.split(['(', ')']).nth(1).expect("it says where it listens").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
