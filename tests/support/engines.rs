@@ -132,7 +132,11 @@ pub(crate) struct MinIo {
 
 impl MinIo {
     pub(crate) fn start(name: &str, bucket: &str) -> Self {
-        Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &KEY) }
+        Self::start_with(name, &[bucket])
+    }
+
+    pub(crate) fn start_with(name: &str, buckets: &[&str]) -> Self {
+        Self { server: Server::start(name, "start-minio.sh", &[], buckets, &KEY) }
     }
 
     /// versitygw, which serves plain files, in its place.
