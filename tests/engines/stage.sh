@@ -66,10 +66,9 @@ if [ "$what" != full ]; then export SNAPFERRY_LIVE_SECONDS=${SNAPFERRY_LIVE_SECO
 # One at a time and by name, so that each engine starts once and ends before the next.
 "$here/offline.sh" cargo test --features engine-tests --test restores -- --nocapture --test-threads=1
 step "the matrix"
-pairs=few
-if [ -n "$what" ]; then pairs="every_pair --ignored"; fi
-# shellcheck disable=SC2086  # a name, and perhaps an option
-"$here/offline.sh" cargo test --features engine-tests --test matrix -- --nocapture $pairs
+pairs=()
+if [ -n "$what" ]; then pairs=(--include-ignored --skip a_few_pairs); fi
+"$here/offline.sh" cargo test --features engine-tests --test matrix -- --nocapture --test-threads=1 "${pairs[@]}"
 step "security"
 "$here/offline.sh" cargo test --features engine-tests --test security -- --test-threads=1
 step "the guides"
