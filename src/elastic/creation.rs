@@ -98,8 +98,7 @@ impl Creation {
             || plain(&self.indices)
                 .iter()
                 .map(|entry| (entry.strip_prefix('-').unwrap_or(entry), !entry.starts_with('-')))
-                .filter(|(pattern, _)| *pattern == "_all" || matches(pattern, stream))
-                .next_back()
+                .rfind(|(pattern, _)| *pattern == "_all" || matches(pattern, stream))
                 .is_some_and(|(_, adds)| adds)
     }
 
