@@ -10,7 +10,7 @@ use super::cluster::client_options;
 use super::ends::{Ends, prepare};
 use super::exit::{self, Outcome};
 use super::output::{Count, elapsed};
-use super::registering::Registering;
+use super::registering::{Purpose, Registering};
 use super::restore;
 use super::restoring::Restoring;
 use super::sync::{FailuresFile, SyncDocument};
@@ -85,14 +85,14 @@ struct CompareDocument<'a> {
 impl Args {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
         let place = session.config.place(&self.ends.to)?;
-        let registration = self.registering.registration(&self.repository, Some(&place))?;
-        let kind = Registering::type_word(&registration);
+        let registration =
+            self.registering.registration(session, &self.repository, Some(&place), Purpose::Send).await?;
         let options = |name: &str| client_options(session, session.config.cluster(name)?);
         let clusters =
             Clusters { to: options(&self.to_cluster)?, from: self.from_cluster.as_deref().map(options).transpose()? };
         let restoring = self.restoring.options(&self.repository, &self.snapshot)?;
         let (from, to, sync) = prepare(session, &self.ends, &self.copying, None).await?;
-        let options = Options { sync, registration, replace: self.registering.replace(), restore: restoring };
+        let options = Options { sync, registration, policy: self.registering.policy(), restore: restoring };
         let failures = self.failures.as_deref().map(FailuresFile::new).transpose()?;
         let begun = Instant::now();
         let mut report = run((&from, &to), clusters, &options, session.output.clone(), session.cancel.clone()).await;
@@ -103,9 +103,9 @@ impl Args {
         let error = report.error.take().or(copy_error);
         let outcome = outcome(&report, sync.as_ref(), error.as_ref());
         if session.output.is_json() {
-            session.output.document(&document(&report, sync, kind, outcome, took, error.as_ref()))?;
+            session.output.document(&document(&report, sync, outcome, took, error.as_ref()))?;
         } else {
-            for line in lines(&report, sync.as_ref(), kind, took) {
+            for line in lines(&report, sync.as_ref(), took) {
                 session.output.line(&line)?;
             }
         }
@@ -129,7 +129,6 @@ fn outcome(report: &Report, sync: Option<&SyncDocument>, error: Option<&Error>) 
 fn document<'a>(
     report: &'a Report,
     sync: Option<SyncDocument>,
-    kind: &'static str,
     outcome: Outcome,
     took: Duration,
     error: Option<&Error>,
@@ -140,7 +139,7 @@ fn document<'a>(
         sync,
         repository: report.repository.as_ref().map(|registered| RepositoryDocument {
             name: &registered.name,
-            kind,
+            kind: registered.kind,
             replaced: registered.replaced,
             snapshots: &registered.snapshots,
         }),
@@ -154,11 +153,11 @@ fn document<'a>(
     }
 }
 
-fn lines(report: &Report, sync: Option<&SyncDocument>, kind: &str, took: Duration) -> Vec<String> {
+fn lines(report: &Report, sync: Option<&SyncDocument>, took: Duration) -> Vec<String> {
     let mut lines = sync.map(SyncDocument::lines).unwrap_or_default();
     if let Some(registered) = &report.repository {
         let shown = Count(registered.snapshots.len() as u64, "snapshot");
-        lines.push(format!("registered `{}` ({kind}, read-only): {shown}", registered.name));
+        lines.push(format!("registered `{}` ({}, read-only): {shown}", registered.name, registered.kind));
     }
     if let Some(restored) = &report.restore {
         lines.extend(restore::lines(restored));

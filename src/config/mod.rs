@@ -5,6 +5,7 @@
 mod cluster;
 mod keys;
 mod raw;
+mod secret_file;
 mod store;
 
 use std::io::Read as _;
@@ -15,6 +16,7 @@ pub use self::cluster::{Cluster, Login};
 use self::keys::nearest;
 pub(crate) use self::raw::parse_rate;
 use self::raw::{Origin, Raw, Section};
+pub use self::secret_file::secret_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::store::{Location, Options, SCHEMES};

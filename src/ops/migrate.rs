@@ -1,8 +1,8 @@
 //! Migrate: sync, register, restore, compare. Each step proves something the next one relies on.
 //!
-//! 1. The clusters are asked who they are, before a byte is copied.
+//! 1. The clusters are asked who they are and what the repository's name means there, before a byte is copied.
 //! 2. The repository is copied; anything that failed ends the migration here.
-//! 3. The copy is registered read-only at the target cluster, which must then list every snapshot that the copied root names.
+//! 3. The copy is registered read-only at the target cluster, which must then list the snapshots that the copied root names, and no others.
 //! 4. A snapshot is restored and followed until every primary is started.
 //! 5. The documents are counted on both sides, where the source cluster is given.
 //!
@@ -17,11 +17,10 @@ use super::end::End;
 use super::repository;
 use super::restore::{self, Restored};
 use super::sync::{self, Mode};
-use crate::elastic::repository::{Expected, Registered, Registration, Replace};
+use crate::elastic::repository::{Expectation, Policy, Registered, Registration};
 use crate::elastic::{self, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
-use crate::repo;
 
 /// What to migrate and how.
 #[derive(Debug, Clone)]
@@ -30,8 +29,8 @@ pub struct Options {
     pub sync: sync::Options,
     /// How the target cluster sees the copy.
     pub registration: Registration,
-    /// Whether the repository's name may be taken from other data.
-    pub replace: Replace,
+    /// What may become of the repository's name if it is in use.
+    pub policy: Policy,
     /// What to restore. Its `repository` is that of the registration.
     pub restore: restore::Options,
 }
@@ -88,6 +87,8 @@ async fn steps(
         Some(options) => Some(Client::connect(options).await?),
         None => None,
     };
+    // Hours before it would be refused.
+    repository::admit(&target, &options.registration, options.policy).await?;
     reporter.report(&Event::Step("sync"));
     let copying = sync::Options { mode: Mode::Repository, ..options.sync.clone() };
     let synced = report.sync.insert(sync::run(from, to, &copying, reporter.clone(), cancel.clone()).await);
@@ -96,8 +97,8 @@ async fn steps(
     }
     let registering = repository::Options {
         registration: options.registration.clone(),
-        expected: expected(to).await?,
-        replace: options.replace,
+        expected: Expectation { root: Some(repository::root(to).await?), ..Expectation::default() },
+        policy: options.policy,
     };
     report.repository = Some(repository::register(&target, &registering, reporter.as_ref()).await?);
     let restored = restore::run(&target, &options.restore, reporter.as_ref(), &cancel).await?;
@@ -111,16 +112,4 @@ async fn steps(
         });
     }
     Ok(())
-}
-
-/// The snapshots that the copied root names and that can be restored: complete and partial ones.
-pub async fn expected(copy: &End) -> Result<Vec<Expected>> {
-    let found = repo::detect(&copy.store).await?.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("read the copied repository at `{}`", copy.location))
-            .because("its root holds no `index-<N>`")
-    })?;
-    let restorable = found.index.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
-    Ok(restorable
-        .map(|snapshot| Expected { name: snapshot.name.as_str().to_owned(), uuid: snapshot.uuid.as_str().to_owned() })
-        .collect())
 }
