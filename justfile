@@ -10,9 +10,17 @@ ci:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
     cargo test
 
-# Real Elasticsearch and OpenSearch, S3 servers of five makers, and the migration story (tests/engines/).
+# Real Elasticsearch and OpenSearch, every pair of them, S3 servers of five makers, and the migration story (tests/engines/).
 engines:
-    tests/engines/stage.sh
+    tests/engines/stage.sh matrix
+
+# Every pair of engines, a repository of the one restored by the other; the results as JSON: SNAPFERRY_MATRIX_FILE.
+matrix:
+    tests/engines/offline.sh cargo test --features engine-tests --test matrix -- --nocapture --ignored
+
+# The guides of docs/guides, each as it stands there.
+walkthroughs *args:
+    tests/engines/offline.sh cargo test --features engine-tests --test walkthroughs -- --test-threads=1 {{args}}
 
 # The S3 servers alone: what each can hold, and copies between them.
 servers *args:
@@ -26,7 +34,7 @@ restores *args:
 large:
     cargo test --release --test large -- --ignored --test-threads=1
 
-# All of `ci` and `engines`, and what is too heavy for every time: an old MinIO, objects to 1 TiB, and the longer figures.
+# All of `ci` and `engines`, and what is too heavy for every time: every pair of engines, an old MinIO, objects to 1 TiB, and the longer figures.
 full: ci large
     tests/engines/stage.sh full
     cargo bench --bench copy

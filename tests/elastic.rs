@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 use snapferry::elastic::conflict::{Conflict, Piece};
 use snapferry::elastic::creation::{Creation, GlobalState};
-use snapferry::elastic::repository::{Expected, Kind, Registration, Replace, S3};
+use snapferry::elastic::repository::{Expectation, Expected, Kind, Policy, Registration, Replace, S3, Writable};
 use snapferry::elastic::restore::{Aliases, IGNORED};
 use snapferry::elastic::snapshot::{Detail, Shards};
 use snapferry::elastic::{Auth, Client, Distribution, count, repository, snapshot};
@@ -619,7 +619,9 @@ mod registering {
     async fn register(server: &Server, registration: Registration, replace: Replace) -> Result<(bool, Heard)> {
         let heard = Heard::default();
         let expected = vec![Expected { name: "s".into(), uuid: "u-s".into() }];
-        let options = ops::repository::Options { registration, expected, replace };
+        let expected = Expectation { root: Some(expected), ..Expectation::default() };
+        let policy = Policy { replace, writable: Writable::Refuse };
+        let options = ops::repository::Options { registration, expected, policy };
         let registered = ops::repository::register(&server.client().await, &options, &heard).await?;
         Ok((registered.replaced, heard))
     }
@@ -638,8 +640,12 @@ mod registering {
     #[tokio::test]
     async fn a_writable_registration_becomes_read_only_with_a_warning() {
         let server = Server::start(script().on("GET /_snapshot/r", [registered("/a", false)])).await;
-        let (replaced, heard) = register(&server, fs("/a/"), Replace::Never).await.unwrap();
-        assert!(replaced && heard.has(&["Warning", "writable", "`r`"]));
+        let heard = Heard::default();
+        let policy = Policy { writable: Writable::Convert, ..Policy::default() };
+        let expected = Expectation::default();
+        let options = ops::repository::Options { registration: fs("/a/"), expected, policy };
+        let registered = ops::repository::register(&server.client().await, &options, &heard).await.unwrap();
+        assert!(registered.replaced && heard.has(&["Warning", "writable", "`r`"]));
         assert_eq!(server.calls("PUT /_snapshot/r")[0].body["settings"]["readonly"], "true");
     }
 
@@ -722,6 +728,7 @@ mod registering {
             region: Some("us-east-1".into()),
             path_style: true,
             client: Some("copy".into()),
+            ..S3::default()
         };
         for (version, region) in [("5.5.3", None), ("8.12.2", Some("us-east-1"))] {
             let root = Script::version(version);
@@ -759,7 +766,7 @@ mod registering {
         let there =
             json!({ "r": { "type": "s3", "settings": { "bucket": "b", "secret_key": "geheim", "access_key": "a" } } });
         let server = Server::start(script().on("GET /_snapshot", [ok(there)])).await;
-        let listed = ops::repository::list(&server.client().await).await.unwrap();
+        let listed = ops::repository::list(&server.client().await, &[]).await.unwrap();
         assert_eq!(listed[0].settings.keys().collect::<Vec<_>>(), ["bucket"]);
         assert!(!listed[0].readonly);
     }

@@ -6,12 +6,15 @@
 #![cfg(feature = "engine-tests")]
 #![expect(clippy::print_stderr, reason = "how many kills fell inside a run says what was proved")]
 
+#[path = "support/engines.rs"]
+#[expect(dead_code, reason = "each test binary uses some of it")]
+mod engines;
+#[path = "support/restores.rs"]
+#[expect(dead_code, reason = "each test binary uses some of it")]
+mod restores;
 #[path = "support/seed.rs"]
 #[expect(dead_code, reason = "each test binary uses some of it")]
 mod seed;
-#[path = "support/engines.rs"]
-#[expect(dead_code, reason = "each test binary uses some of it")]
-mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -21,9 +24,10 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
+use engines::{Elastic, Files, MinIo, Objects, Place, Snapferry, new_or_other, unpack};
+use restores::{Content, content};
 use seed::Moments;
-use serde_json::json;
-use support::{Elastic, MinIo, Objects, Place, Snapferry, new_or_other, unpack};
+use serde_json::{Value, json};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
@@ -271,6 +275,85 @@ fn an_open_index_stops_a_restore_or_is_skipped_and_is_never_touched() {
     assert_eq!(skipped["indices"], json!(["logs-2026.11.02"]), "{skipped}");
     assert_eq!(b.count("logs-2026.11.01"), 1);
     assert!(b.count("logs-2026.11.02") > 1);
+}
+
+/// An index of three shards, with deletions, in a snapshot of this repository: what it holds.
+fn orders(node: &Elastic, snapferry: &Snapferry, cluster: &str, repository: &str) -> Content {
+    let settings = json!({"settings": {"number_of_shards": 3, "number_of_replicas": 0}});
+    node.get("PUT", "/orders", Some(&settings));
+    let mut lines = String::new();
+    for id in 0..90 {
+        lines += &format!("{}\n{}\n", json!({"index": {"_index": "orders", "_id": id.to_string()}}), json!({"n": id}));
+    }
+    for id in (0..90).step_by(9) {
+        lines += &format!("{}\n", json!({"delete": {"_index": "orders", "_id": id.to_string()}}));
+    }
+    node.bulk(&lines);
+    snapferry.done(&format!("snapshot create {cluster} {repository} first --indices orders"));
+    content(node, "orders")
+}
+
+/// The repository's `orders`, under another name, hold what they should, shard by shard.
+fn assert_restores_orders(
+    node: &Elastic,
+    snapferry: &Snapferry,
+    (cluster, repository): (&str, &str),
+    wanted: &Content,
+) {
+    let renamed = format!("--indices orders --rename-pattern (.+) --rename-replacement {repository}-$1");
+    snapferry.done(&format!("restore {cluster} {repository} first {renamed}"));
+    assert_eq!(content(node, &format!("{repository}-orders")), *wanted, "by {repository}");
+}
+
+#[test]
+fn opensearch_3_8_restores_from_minio_by_s3_and_from_a_folder_that_versitygw_serves() {
+    let (minio, gateway) = (MinIo::start("minio", "bucket"), MinIo::start_versitygw("versitygw", "bucket"));
+    let folders = gateway.folder();
+    let settings = [("ES_S3", minio.url()), ("ENGINE_REPOSITORIES", folders.to_str().expect("text"))];
+    let node = Elastic::start_engine("opensearch", "opensearch-3.8.0-s3", &settings);
+    let snapferry = Snapferry::new()
+        .cluster("os", &node)
+        .store("minio", &minio, "s3://bucket/from")
+        .store("copy", &minio, "s3://bucket/copy")
+        .store("gateway", &gateway, "s3://bucket/copy");
+    // 3.8 asks for encryption by the server where nobody says otherwise, and this MinIO has no key for it.
+    let unencrypted = json!({"bucket": "bucket", "base_path": "from", "server_side_encryption_type": "bucket_default"});
+    node.get("PUT", "/_snapshot/from", Some(&json!({"type": "s3", "settings": unencrypted})));
+    let wanted = orders(&node, &snapferry, "os", "from");
+
+    snapferry.done("sync minio copy");
+    snapferry.done("repo register os by-s3 copy --setting server_side_encryption_type=bucket_default");
+    assert_eq!(node.get("GET", "/_snapshot/by-s3", None)["by-s3"]["type"], "s3");
+    assert_restores_orders(&node, &snapferry, ("os", "by-s3"), &wanted);
+
+    snapferry.done("sync minio gateway");
+    snapferry.done(&format!("repo register os by-folder file://{}", folders.join("bucket/copy").display()));
+    assert_eq!(node.get("GET", "/_snapshot/by-folder", None)["by-folder"]["type"], "fs");
+    assert_restores_orders(&node, &snapferry, ("os", "by-folder"), &wanted);
+}
+
+#[test]
+fn elasticsearch_8_12_restores_a_copy_by_s3_by_http_and_from_a_folder() {
+    let Clouds { minio_b, b, .. } = clouds();
+    let (from, copy) = (b.repositories().join("types-from"), b.repositories().join("types-copy"));
+    b.get("PUT", "/_snapshot/types-from", Some(&json!({"type": "fs", "settings": {"location": from}})));
+    let snapferry = Snapferry::new().cluster("b", b).store("minio", minio_b, "s3://bucket-b/types");
+    let wanted = orders(b, &snapferry, "b", "types-from");
+    let from = format!("file://{}", from.display());
+
+    snapferry.done(&format!("sync {from} file://{}", copy.display()));
+    snapferry.done(&format!("repo register b by-fs file://{}", copy.display()));
+    assert_restores_orders(b, &snapferry, ("b", "by-fs"), &wanted);
+
+    let files = Files::serve(&copy);
+    snapferry.done(&format!("repo register b by-http --type url --url {}", files.url));
+    let registered: Value = b.get("GET", "/_snapshot/by-http", None);
+    assert_eq!(registered["by-http"]["type"], "url", "{registered}");
+    assert_restores_orders(b, &snapferry, ("b", "by-http"), &wanted);
+
+    snapferry.done(&format!("sync {from} minio"));
+    snapferry.done("repo register b by-s3 minio");
+    assert_restores_orders(b, &snapferry, ("b", "by-s3"), &wanted);
 }
 
 /// A repository of the fixtures, unpacked.

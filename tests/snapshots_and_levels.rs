@@ -113,14 +113,14 @@ mod taking {
 
     #[tokio::test]
     async fn automated_and_read_only_repositories_take_no_snapshot() {
-        let server = Server::start(cluster("7.10.2", &taken("SUCCESS", &["movies"]))).await;
+        let server = Server::start(cluster("7.9.3", &taken("SUCCESS", &["movies"]))).await;
         for name in ["cs-automated", "cs-automated-enc"] {
             let asked = Creation { repository: name.into(), ..creation(&[]) };
             let error = take(&server, asked, &Heard::default()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(text(&error).contains("bucket of your own"), "{error}");
         }
-        let script = cluster("7.10.2", &taken("SUCCESS", &["movies"])).on("GET /_snapshot/r", [repository(true)]);
+        let script = cluster("7.9.3", &taken("SUCCESS", &["movies"])).on("GET /_snapshot/r", [repository(true)]);
         let server = Server::start(script).await;
         let error = take(&server, creation(&[]), &Heard::default()).await.unwrap_err();
         assert!(text(&error).contains("read-only"), "{error}");

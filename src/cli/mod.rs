@@ -3,6 +3,7 @@
 //! One file per command. Only this room knows clap, and only [`output`] writes.
 
 mod args;
+mod asking;
 mod check;
 mod cluster;
 mod cluster_show;

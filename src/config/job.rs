@@ -74,10 +74,20 @@ pub struct Registering {
     pub url: Option<String>,
     /// Of type `s3`: the client's name.
     pub client: Option<String>,
+    /// The store whose keys are sent as settings.
+    pub keys_in_settings: Option<String>,
+    /// With Amazon's service: the role that it takes on.
+    pub role_arn: Option<String>,
+    /// Of type `s3`: whether the server encrypts.
+    pub server_side_encryption: bool,
+    /// With `oss://`: the network.
+    pub network: Option<String>,
     /// Further settings.
     pub settings: Vec<(String, String)>,
     /// Whether the name may be taken from other data.
     pub replace: bool,
+    /// Whether a writable registration becomes read-only.
+    pub force: bool,
 }
 
 /// Reads a job.
@@ -124,8 +134,13 @@ pub(super) fn read(name: &str, section: &Section, hooks: &[Hook]) -> Result<Job>
             kind: text("type"),
             url: text("url"),
             client: text("client"),
+            keys_in_settings: text("keys_in_settings"),
+            role_arn: text("role_arn"),
+            server_side_encryption: section.switch("server_side_encryption"),
+            network: text("network"),
             settings: list("settings").iter().filter_map(|word| word.split_once('=')).map(owned).collect(),
             replace: section.switch("replace"),
+            force: section.switch("force"),
         },
         notes,
     })

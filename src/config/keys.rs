@@ -189,8 +189,13 @@ pub(super) const JOB: &[Spec] = &[
     spec("type", Kind::Text),
     spec("url", Kind::Text),
     spec("client", Kind::Text),
+    spec("keys_in_settings", Kind::Text),
+    spec("role_arn", Kind::Text),
+    spec("server_side_encryption", Kind::Switch),
+    spec("network", Kind::Choice(&["public", "internal"])),
     spec("settings", Kind::List),
     spec("replace", Kind::Switch),
+    spec("force", Kind::Switch),
 ];
 
 /// The kinds of section, with their keys.

@@ -7,6 +7,7 @@ mod file;
 mod job;
 mod keys;
 mod raw;
+mod secret_file;
 mod store;
 
 use std::io::Read as _;
@@ -18,6 +19,7 @@ pub use self::job::{Job, Registering};
 use self::keys::nearest;
 pub(crate) use self::raw::parse_rate;
 use self::raw::{Origin, Raw, Section};
+pub use self::secret_file::secret_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::store::{Location, Options, SCHEMES};

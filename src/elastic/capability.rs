@@ -47,6 +47,8 @@ pub struct Capability {
     pub data_streams: bool,
     /// `_snapshot/<r>/<s>/_clone`. Elasticsearch 7.10, `OpenSearch`.
     pub snapshot_clone: bool,
+    /// A snapshot keeps `metadata` of whoever takes it. Elasticsearch 7.3, `OpenSearch`.
+    pub snapshot_metadata: bool,
     /// `feature_states` and `_features`; `OpenSearch` refuses the key. Elasticsearch 7.12.
     pub feature_states: bool,
     /// System indices are restored as part of a feature state only. Elasticsearch 8.0.
@@ -150,6 +152,7 @@ impl Capability {
             index_resolution: has(both(7, 9)),
             data_streams: has(both(7, 9)),
             snapshot_clone: has(both(7, 10)),
+            snapshot_metadata: has(both(7, 3)),
             feature_states: has(elasticsearch(7, 12)),
             protected_system_indices: has(elasticsearch(8, 0)),
             repository_analysis: has(elasticsearch(7, 12)),
@@ -203,7 +206,7 @@ mod tests {
             ("6.5.0", &["cluster_remote_settings"]),
             ("6.6.0", &["parallel_restores"]),
             ("6.7.0", &["api_keys", "cross_cluster_replication"]),
-            ("7.4.0", &["repository_cleanup"]),
+            ("7.4.0", &["repository_cleanup", "snapshot_metadata"]),
             ("7.6.0", &["tracked_generation"]),
             ("7.7.0", &["remote_proxy_mode"]),
             ("7.8.0", &["composable_templates", "several_deletions"]),

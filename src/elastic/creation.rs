@@ -25,7 +25,6 @@ use super::resolve::plain;
 use super::selection::matches;
 use super::snapshot::{self, Shards, Snapshot, State};
 use super::status;
-use super::version::Distribution;
 use super::writable::check_writable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
@@ -98,8 +97,7 @@ impl Creation {
             || plain(&self.indices)
                 .iter()
                 .map(|entry| (entry.strip_prefix('-').unwrap_or(entry), !entry.starts_with('-')))
-                .filter(|(pattern, _)| *pattern == "_all" || matches(pattern, stream))
-                .next_back()
+                .rfind(|(pattern, _)| *pattern == "_all" || matches(pattern, stream))
                 .is_some_and(|(_, adds)| adds)
     }
 
@@ -114,9 +112,8 @@ impl Creation {
         for pattern in self.indices.iter().filter(|pattern| pattern.trim().is_empty() || pattern.contains(',')) {
             name::check("index", pattern)?;
         }
-        let version = client.version();
-        let is_elastic = version.distribution == Distribution::Elasticsearch;
-        if !self.metadata.is_empty() && is_elastic && (version.major, version.minor) < (7, 3) {
+        let (version, capability) = (client.version(), client.capability());
+        if !self.metadata.is_empty() && !capability.snapshot_metadata {
             return wrong(
                 ErrorKind::Unsupported,
                 format!("{version} keeps no metadata with a snapshot; 7.3 and later do"),
@@ -126,8 +123,7 @@ impl Creation {
         if length > METADATA {
             return wrong(ErrorKind::Invalid, format!("its metadata has {length} bytes; at most {METADATA} are kept"));
         }
-        let knows_features = is_elastic && (version.major, version.minor) >= (7, 12);
-        if !self.feature_states.is_empty() && !knows_features {
+        if !self.feature_states.is_empty() && !capability.feature_states {
             return wrong(
                 ErrorKind::Unsupported,
                 format!("{version} knows no feature states; Elasticsearch 7.12 and later do"),

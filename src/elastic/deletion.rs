@@ -14,7 +14,6 @@ use super::follow::Patience;
 use super::request::{Request, batches};
 use super::selection::quoted;
 use super::snapshot::{self, Detail, Snapshot, State};
-use super::version::Distribution;
 use super::writable::check_writable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Reporter;
@@ -63,10 +62,9 @@ pub async fn delete(
     patience: Patience,
     reporter: &dyn Reporter,
 ) -> Result<()> {
-    let version = client.version();
-    let at_once = version.distribution == Distribution::OpenSearch || (version.major, version.minor) >= (7, 8);
     let names = snapshots.iter().map(|snapshot| snapshot.name.as_str());
-    let batches: Vec<Vec<&str>> = if at_once { batches(names) } else { names.map(|name| vec![name]).collect() };
+    let batches: Vec<Vec<&str>> =
+        if client.capability().several_deletions { batches(names) } else { names.map(|name| vec![name]).collect() };
     for batch in batches {
         let meant: Vec<&Snapshot> =
             snapshots.iter().filter(|snapshot| batch.contains(&snapshot.name.as_str())).collect();

@@ -198,7 +198,11 @@ impl Connection {
         let mut failure = Failure::read(head.status, &body);
         failure.reason = clean(failure.reason);
         failure.deepest = failure.deepest.map(clean);
-        failure.schemes = schemes(&head.headers);
+        failure.parts.schemes = schemes(&head.headers);
+        failure.parts.whole = clean(std::mem::take(&mut failure.parts.whole));
+        for text in &mut failure.parts.suppressed {
+            *text = clean(std::mem::take(text));
+        }
         let fate = match (failure.is_refused_for_now(), failure.is_transient()) {
             (true, _) => Fate::NotDone,
             (false, true) => Fate::Unknown,

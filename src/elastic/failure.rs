@@ -36,8 +36,19 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// The innermost `caused_by`, type and reason, where it says more than the outer one.
     pub(super) deepest: Option<String>,
+    /// What most failures do not have.
+    pub(super) parts: Box<Parts>,
+}
+
+/// The rarer parts of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Parts {
     /// What a 401 says would be accepted, from `WWW-Authenticate`: `Basic`, `ApiKey`, `Bearer`.
     pub(super) schemes: Vec<String>,
+    /// The reason in all its length, in which a list of nodes may stand; never shown as it is.
+    pub(super) whole: String,
+    /// The innermost cause of each failure that is told as suppressed: one for each node where several failed.
+    pub(super) suppressed: Vec<String>,
 }
 
 impl Failure {
@@ -45,7 +56,7 @@ impl Failure {
     pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::decode(status, &value),
-            Err(_) => Self { status, name: None, reason: shapeless(body), deepest: None, schemes: Vec::new() },
+            Err(_) => Self { status, name: None, reason: shapeless(body), deepest: None, parts: Box::default() },
         }
     }
 
@@ -54,22 +65,26 @@ impl Failure {
         let error = value.get("error").unwrap_or(value);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         if let Some(reason) = text(error) {
-            return Self { status, name: None, reason: said(status, &reason), deepest: None, schemes: Vec::new() };
+            return Self { status, name: None, reason: said(status, &reason), deepest: None, parts: Box::default() };
         }
         if error["type"].is_string() || error["reason"].is_string() {
             let reason = text(&error["reason"]).unwrap_or_default();
+            let suppressed = error["suppressed"].as_array().into_iter().flatten();
+            let suppressed = suppressed
+                .map(|inner| deepest(inner).or_else(|| told(inner)).map(|cause| line(&cause)).unwrap_or_default())
+                .collect();
             let deepest = deepest(error).map(|cause| line(&cause)).filter(|cause| !reason.contains(cause.as_str()));
             return Self {
                 status,
                 name: text(&error["type"]),
                 reason: said(status, &reason),
                 deepest,
-                schemes: Vec::new(),
+                parts: Box::new(Parts { whole: reason, suppressed, ..Parts::default() }),
             };
         }
         let reason = ["Message", "message", "error_description"].iter().find_map(|key| text(&value[*key]));
         let reason = reason.map_or_else(|| "the answer gives no reason".to_owned(), |reason| said(status, &reason));
-        Self { status, name: None, reason, deepest: None, schemes: Vec::new() }
+        Self { status, name: None, reason, deepest: None, parts: Box::default() }
     }
 
     /// Whether the refusal has this type, itself or as its root.
@@ -146,7 +161,8 @@ impl Failure {
     /// The repository's own metadata names a blob that is not there.
     fn lacks_blob(&self) -> bool {
         let named = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains("no_such_file_exception"));
-        named(&self.name) || named(&self.deepest)
+        // A verification that finds no directory speaks of the place and not of a blob.
+        !self.is("repository_verification_exception") && (named(&self.name) || named(&self.deepest))
     }
 
     /// The repository is used by a restore or snapshot that runs.
@@ -154,20 +170,38 @@ impl Failure {
         self.has("currently used")
     }
 
-    /// Type, reason and deepest cause on one line.
-    fn cause(&self) -> String {
+    /// Status, type, reason and deepest cause on one line.
+    pub(super) fn cause(&self) -> String {
+        let between = if self.name.is_some() { ", " } else { ": " };
+        format!("HTTP {}{between}{}", self.status.as_u16(), self.cause_alone())
+    }
+
+    /// The same without the status, where that is not the server's.
+    pub(super) fn cause_alone(&self) -> String {
         let mut text = match &self.name {
-            Some(name) => format!("HTTP {}, `{name}`: {}", self.status.as_u16(), self.reason),
-            None => format!("HTTP {}: {}", self.status.as_u16(), self.reason),
+            Some(name) => format!("`{name}`: {}", self.reason),
+            None => self.reason.clone(),
         };
         if let Some(deepest) = &self.deepest {
             text.push_str("; caused by ");
             text.push_str(deepest);
         }
-        if !self.schemes.is_empty() {
-            text.push_str(&format!("; it accepts {}", self.schemes.join(", ")));
+        if !self.parts.schemes.is_empty() {
+            text.push_str(&format!("; it accepts {}", self.parts.schemes.join(", ")));
         }
         text
+    }
+
+    /// What is known to help against what a text tells, should a node have said it.
+    pub(super) fn advice_for(text: &str) -> Option<&'static str> {
+        let failure = Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            name: None,
+            reason: text.to_owned(),
+            deepest: None,
+            parts: Box::default(),
+        };
+        failure.advice(ErrorKind::Invalid)
     }
 
     /// The failure as ours: what was being done, the cause, and what to do where we know it.
@@ -220,7 +254,11 @@ impl Failure {
             ),
             ("The repository has been disabled", "register the repository again, read-only"),
         ];
-        const LATER: [(&str, &str); 4] = [
+        const LATER: [(&str, &str); 5] = [
+            (
+                "0002-00000430",
+                "OSS refuses signatures in chunks: register with `--setting disable_chunked_encoding=true`",
+            ),
             ("which is higher than the version of this node", "restore into a cluster that is at least as new"),
             ("cannot be upgraded", "restore into an older cluster first and reindex there, or leave this index out"),
             (
@@ -459,7 +497,7 @@ mod tests {
     fn a_401_says_what_would_be_accepted() {
         let mut failure =
             read(401, r#"{"error":{"type":"security_exception","reason":"missing authentication credentials"}}"#);
-        failure.schemes = vec!["Basic".into(), "ApiKey".into()];
+        failure.parts.schemes = vec!["Basic".into(), "ApiKey".into()];
         let error = failure.into_error("x".into());
         assert!(
             error.cause().unwrap().ends_with("missing authentication credentials; it accepts Basic, ApiKey"),

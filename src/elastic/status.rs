@@ -18,7 +18,7 @@ pub struct Status {
     pub repository: String,
     /// Its name.
     pub snapshot: String,
-    /// What tells it from every other; not told before 6.0.
+    /// What tells it from every other; empty where the version does not tell it.
     pub uuid: String,
     /// The cluster's word for its state, for example `STARTED`.
     pub state: String,

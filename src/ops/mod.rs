@@ -3,6 +3,7 @@
 //! - [`sync`]: copy what the target lacks; [`plan`]: what that would be
 //! - [`keys`]: the keys of a list in place of a listing
 //! - [`snapshot`], [`repository`], [`restore`], [`compare`]: the steps at a cluster
+//! - [`policy`]: the access policies that these need
 //! - [`prune`]: what a copy no longer needs goes
 //! - [`inspect`]: what a repository holds, and what would restore
 //! - [`advice`]: what of a snapshot a cluster would restore
@@ -19,6 +20,7 @@ pub mod keys;
 mod lease;
 pub mod migrate;
 pub mod plan;
+pub mod policy;
 pub mod prune;
 pub mod repository;
 pub mod restore;

@@ -39,7 +39,7 @@ pub enum Verdict {
     Yes,
     /// It restores, can only be read, and needs no licence.
     ReadOnly,
-    /// It restores as an archive index: slow, only to be read, and with a licence that includes it.
+    /// It restores as an archive index: slow, only to be read, without its aliases (seen on 8.12.2), and with a licence that includes it.
     Archive,
     /// It restores without the shards that the snapshot does not have, if asked for with `partial: true`.
     Partial,
@@ -231,7 +231,9 @@ impl ClusterVersion {
             )),
             5 | 6 if archives => Judgement::but(
                 Verdict::Archive,
-                format!("created in {created}: as an archive index, read-only and with a licence"),
+                format!(
+                    "created in {created}: as an archive index, read-only, without its aliases, and with a licence"
+                ),
             ),
             _ => Judgement::no(format!(
                 "created in {created}: {self} restores indices created in {before} and {}",

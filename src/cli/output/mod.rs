@@ -65,6 +65,11 @@ impl Output {
         self.format == Format::Json
     }
 
+    /// Nothing but errors is to be said on stderr.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// A line of data for people; nothing with `--json`.
     pub(super) fn line(&self, text: &str) -> Result<()> {
         if self.is_json() { Ok(()) } else { self.stdout(|out| writeln!(out, "{text}")) }

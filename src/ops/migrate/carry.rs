@@ -6,7 +6,8 @@ use super::machine::Machine;
 use super::record::{Copied, Intent, Outcome, Taken};
 use super::state::Round;
 use super::step::Step;
-use super::{Copy, live, once};
+use super::{Copy, live};
+use crate::elastic::repository::Expectation;
 use crate::elastic::snapshot::{self, State};
 use crate::elastic::undo;
 use crate::error::{Error, ErrorKind, Result};
@@ -119,8 +120,8 @@ pub(super) async fn intent_to_register(machine: &Machine<'_>, round: &Round) -> 
 pub(super) async fn register(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
     let options = repository::Options {
         registration: machine.job.registration.clone(),
-        expected: once::expected(machine.sides.to).await?,
-        replace: machine.job.replace,
+        expected: Expectation { root: Some(repository::root(machine.sides.to).await?), ..Expectation::default() },
+        policy: machine.job.policy,
     };
     let target = machine.sides.target;
     let registered = repository::register(target, &options, machine.reporter.as_ref()).await?;

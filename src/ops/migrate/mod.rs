@@ -39,7 +39,7 @@ pub use self::hook::{Call, Hooks};
 pub use self::html::html;
 pub use self::journal::look;
 pub use self::machine::{Progress, advance};
-pub use self::once::{Clusters, Options, Report, advise, expected, run};
+pub use self::once::{Clusters, Options, Report, advise, run};
 pub use self::preview::{Preview, preview};
 pub use self::record::{
     Blocked, Brought, Copied, Decided, End as RoundEnd, Failure, Header, Intent, Outcome, Preflight, Taken,
@@ -50,7 +50,7 @@ pub use self::step::{Phase, Step};
 use super::compare::Level;
 use super::{End, restore, sync};
 use crate::elastic::Client;
-use crate::elastic::repository::{Registration, Replace};
+use crate::elastic::repository::{Policy, Registration};
 
 /// What to migrate and how.
 #[derive(Debug, Clone)]
@@ -61,8 +61,8 @@ pub struct Job {
     pub repository: String,
     /// How the target cluster sees the copy.
     pub registration: Registration,
-    /// Whether the repository's name may be taken from other data at the target.
-    pub replace: Replace,
+    /// What may become of the repository's name if it is in use at the target.
+    pub policy: Policy,
     /// How to copy.
     pub sync: sync::Options,
     /// Which snapshots are copied.

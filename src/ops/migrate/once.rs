@@ -1,8 +1,8 @@
 //! Migrate: sync, register, restore, compare. Each step proves something the next one relies on.
 //!
-//! 1. The clusters are asked who they are, before a byte is copied; what the target would refuse of the snapshot ends the migration here.
+//! 1. The clusters are asked who they are and what the repository's name means there, before a byte is copied; what the target would refuse of the snapshot ends the migration here.
 //! 2. The repository is copied; anything that failed ends the migration here.
-//! 3. The copy is registered read-only at the target cluster, which must then list every snapshot that the copied root names.
+//! 3. The copy is registered read-only at the target cluster, which must then list the snapshots that the copied root names, and no others.
 //! 4. A snapshot is restored and followed until every primary is started.
 //! 5. The documents are counted on both sides, where the source cluster is given.
 //!
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::live;
-use crate::elastic::repository::{Expected, Registered, Registration, Replace};
+use crate::elastic::repository::{Expectation, Policy, Registered, Registration};
 use crate::elastic::selection;
 use crate::elastic::{self, Client};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,8 +33,8 @@ pub struct Options {
     pub sync: sync::Options,
     /// How the target cluster sees the copy.
     pub registration: Registration,
-    /// Whether the repository's name may be taken from other data.
-    pub replace: Replace,
+    /// What may become of the repository's name if it is in use.
+    pub policy: Policy,
     /// What to restore. Its `repository` is that of the registration.
     pub restore: restore::Options,
     /// Whether what the target would refuse is left out, in place of ending the migration.
@@ -95,6 +95,8 @@ async fn steps(
         Some(options) => Some(Client::connect(options).await?),
         None => None,
     };
+    // Hours before it would be refused.
+    repository::admit(&target, &options.registration, options.policy).await?;
     let mut restoring = options.restore.clone();
     if let Some(advice) = judge(from, &target, options, reporter.clone(), &cancel).await? {
         let refused = report.advice.insert(advice).iter().filter(|index| index.is_refused());
@@ -108,8 +110,8 @@ async fn steps(
     }
     let registering = repository::Options {
         registration: options.registration.clone(),
-        expected: expected(to).await?,
-        replace: options.replace,
+        expected: Expectation { root: Some(repository::root(to).await?), ..Expectation::default() },
+        policy: options.policy,
     };
     report.repository = Some(repository::register(&target, &registering, reporter.as_ref()).await?);
     let restored = restore::run(&target, &restoring, reporter.as_ref(), &cancel).await?;
@@ -196,16 +198,4 @@ fn exclude(
             "nothing was copied; migrate the others with `--indices '*,{}'` or `--leave-out-incompatible`",
             names.join(",")
         )))
-}
-
-/// The snapshots that the copied root names and that can be restored: complete and partial ones.
-pub async fn expected(copy: &End) -> Result<Vec<Expected>> {
-    let found = repo::detect(&copy.store).await?.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("read the copied repository at `{}`", copy.location))
-            .because("its root holds no `index-<N>`")
-    })?;
-    let restorable = found.index.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
-    Ok(restorable
-        .map(|snapshot| Expected { name: snapshot.name.as_str().to_owned(), uuid: snapshot.uuid.as_str().to_owned() })
-        .collect())
 }

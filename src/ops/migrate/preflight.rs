@@ -4,7 +4,7 @@
 //! 2. The source's repository is there, may be written to, and is not one of those that a service keeps for itself.
 //! 3. The indices are chosen out of what the source has now; closed ones cannot be in a snapshot that is worth something.
 //! 4. Each is judged by the target's version. What it refuses ends the migration here, or is left out where that was asked for.
-//! 5. The names at the target are free, or are ours.
+//! 5. The repository's name may mean the copy at the target, and the names of the indices are free there, or are ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,7 @@ use crate::elastic::selection::{self, Selection};
 use crate::elastic::{index, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::advice::IndexAdvice;
+use crate::ops::repository;
 
 /// Looks at everything. `state` is what the journal says so far.
 ///
@@ -27,6 +28,7 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
     let there = inventory::read(sides.target).await?;
     wrong.extend(one_cluster(job, sides, &here, &there));
     wrong.extend(source_repository(job, sides).await?);
+    wrong.extend(repository::admit(sides.target, &job.registration, job.policy).await.err());
     let mut found = Preflight {
         source: sides.source.version().to_string(),
         target: sides.target.version().to_string(),

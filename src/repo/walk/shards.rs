@@ -250,7 +250,7 @@ impl Walk {
                 Err(error) => return Err(error),
             }
         }
-        let bytes = self.made_list(added, there, kept, &walk.container)?;
+        let bytes = made_list(added, there, kept, &walk.container)?;
         let made = if whole || numbered { generation.as_str().to_owned() } else { generation_of(&bytes) };
         if !whole && !numbered {
             self.set_generation(&walk.shard.id, walk.shard.number, &made);
@@ -266,21 +266,22 @@ impl Walk {
         let kept = self.desired.of(name, index).filter_map(|uuid| self.root().snapshot(uuid));
         kept.map(|snapshot| snapshot.name.as_str().to_owned()).collect()
     }
+}
 
-    fn made_list(&self, added: &[Added], there: &There, mut kept: BTreeSet<String>, container: &str) -> Result<Bytes> {
-        let mut files = ShardFiles::default();
-        for (_, name, read) in added {
-            files.snapshot(read.key.as_str(), &read.bytes, name)?;
-            kept.remove(name.as_str());
-        }
-        if let Some(list) = &there.list {
-            files.listed(container, list, &kept)?;
-        }
-        for (name, bytes) in there.snapshots.iter().filter(|(name, _)| kept.contains(*name)) {
-            files.snapshot(container, bytes, name)?;
-        }
-        files.write()
+/// A list of the shard's files in the snapshots that are kept.
+fn made_list(added: &[Added], there: &There, mut kept: BTreeSet<String>, container: &str) -> Result<Bytes> {
+    let mut files = ShardFiles::default();
+    for (_, name, read) in added {
+        files.snapshot(read.key.as_str(), &read.bytes, name)?;
+        kept.remove(name.as_str());
     }
+    if let Some(list) = &there.list {
+        files.listed(container, list, &kept)?;
+    }
+    for (name, bytes) in there.snapshots.iter().filter(|(name, _)| kept.contains(*name)) {
+        files.snapshot(container, bytes, name)?;
+    }
+    files.write()
 }
 
 /// Whether a name is a counter, which comes back with other content after a deletion.

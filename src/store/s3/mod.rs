@@ -19,30 +19,7 @@ const USUAL_REGION: &str = "us-east-1";
 /// Opens a store that speaks S3's protocol. Credentials are looked for when the first request is signed.
 pub(in crate::store) async fn open(location: &Location, options: &Options, meter: Arc<Meter>) -> Result<RestStore> {
     let wire = wire::Client::new(options.wire())?;
-    let fixed = options.credentials(location)?;
-    let surroundings = Surroundings::of_process();
-    let mut region = match location.scheme() {
-        Scheme::Qingstor => zone(options, &surroundings),
-        _ => options.region.clone().or_else(|| options.zone.clone()),
-    };
-    let (source, identity): (Arc<dyn Provide>, String) = match fixed {
-        Some(fixed) => {
-            let identity = fixed.access_key_id.expose().to_owned();
-            (Arc::new(fixed), identity)
-        }
-        None if location.scheme() == Scheme::Qingstor => {
-            let keys = qingstor::Keys(surroundings);
-            let identity = keys.identity();
-            (Arc::new(keys), identity)
-        }
-        None if location.scheme() == Scheme::Oss => oss::source(location, options, &wire, surroundings)?,
-        None => {
-            // Kilobytes of state that everyone who opens a store would otherwise carry.
-            let chain = Box::pin(chain::Chain::load(options, wire.clone())).await?;
-            region = region.or_else(|| chain.region());
-            (Arc::new(chain), options.profile.clone().unwrap_or_default())
-        }
-    };
+    let (source, identity, region) = source(location, options, &wire).await?;
     let endpoint = endpoint(location, options, region.as_deref())?;
     let host = host_of(&endpoint);
     let provider = match location.scheme() {
@@ -75,6 +52,39 @@ pub(in crate::store) async fn usual_chain(
     let chain = Box::pin(chain::Chain::load(options, wire)).await?;
     let region = chain.region();
     Ok((Arc::new(chain), region))
+}
+
+/// Where the credentials come from, what tells this identity from another, and the region as far as all that names one.
+pub(in crate::store) async fn source(
+    location: &Location,
+    options: &Options,
+    wire: &wire::Client,
+) -> Result<(Arc<dyn Provide>, String, Option<String>)> {
+    let fixed = options.credentials(location)?;
+    let surroundings = Surroundings::of_process();
+    let mut region = match location.scheme() {
+        Scheme::Qingstor => zone(options, &surroundings),
+        _ => options.region.clone().or_else(|| options.zone.clone()),
+    };
+    let (source, identity): (Arc<dyn Provide>, String) = match fixed {
+        Some(fixed) => {
+            let identity = fixed.access_key_id.expose().to_owned();
+            (Arc::new(fixed), identity)
+        }
+        None if location.scheme() == Scheme::Qingstor => {
+            let keys = qingstor::Keys(surroundings);
+            let identity = keys.identity();
+            (Arc::new(keys), identity)
+        }
+        None if location.scheme() == Scheme::Oss => oss::source(location, options, wire, surroundings)?,
+        None => {
+            // Kilobytes of state that everyone who opens a store would otherwise carry.
+            let chain = Box::pin(chain::Chain::load(options, wire.clone())).await?;
+            region = region.or_else(|| chain.region());
+            (Arc::new(chain), options.profile.clone().unwrap_or_default())
+        }
+    };
+    Ok((source, identity, region))
 }
 
 /// QingStor's S3-compatible endpoint, as far as the zone is known.
