@@ -207,8 +207,8 @@ async fn stopped_at_any_request_a_rollback_comes_to_the_same_end() {
 async fn stopped_everywhere(phase: Phase) {
     for at_target in [false, true] {
         let mut at = 0;
-        while stopped_once(phase, at_target, Stop::Before(at)).await {
-            stopped_once(phase, at_target, Stop::After(at)).await;
+        while Box::pin(stopped_once(phase, at_target, Stop::Before(at))).await {
+            Box::pin(stopped_once(phase, at_target, Stop::After(at))).await;
             at += 1;
         }
         let least = if phase == Phase::Rollback { 2 } else { 10 };
@@ -427,7 +427,7 @@ async fn the_report_shows_both_sides_and_escapes_what_it_shows() {
     story.job.name = "<movies>".into();
     let state = story.done(Phase::Baseline).await;
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
-    let document = Document::new(&story.job.name, Some(std::time::Duration::from_secs(60)), &state, at);
+    let document = Document::new(&story.job.name, Some(std::time::Duration::from_mins(1)), &state, at);
     assert_eq!((document.verdict, document.indices[0].from, document.indices[0].to), ("done", Some(3), Some(3)));
     let page = html(&document);
     assert!(page.contains("&lt;movies&gt;") && !page.contains("<movies>") && !page.contains("http-equiv"));
