@@ -52,6 +52,7 @@ fn options() -> ops::restore::Options {
         ignore_settings: IGNORED.map(str::to_owned).to_vec(),
         settings: BTreeMap::new(),
         patience: impatient(),
+        ..ops::restore::Options::default()
     }
 }
 

@@ -60,6 +60,7 @@ impl Restoring {
             ignore_settings: IGNORED.iter().map(ToString::to_string).collect(),
             settings: BTreeMap::new(),
             patience: patience(),
+            ..restore::Options::default()
         })
     }
 }

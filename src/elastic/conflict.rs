@@ -24,10 +24,16 @@ pub enum Conflict {
     Close,
     /// Leave what is there and restore the rest.
     Skip,
+    /// Restore beside it, under a name with a prefix.
+    Rename,
+    /// Restore beside it, look whether all of it is there, and let the name point to it: an alias takes the place of the index.
+    Swap,
+    /// Delete it and restore. There is no way back.
+    Delete,
 }
 
 /// One index on its way.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Piece {
     /// Its name in the snapshot.
     pub index: String,

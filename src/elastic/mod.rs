@@ -8,6 +8,7 @@
 //! starts one and [`follow`] sees it to its end, [`selection`], [`rename`] and [`index`] prepare it, [`count`] checks it.
 
 mod about;
+pub mod aftercare;
 mod auth;
 mod busy;
 mod capability;
@@ -36,10 +37,12 @@ pub mod resolve;
 pub mod restore;
 pub mod selection;
 mod service;
+pub mod settings;
 mod shard;
 mod sign;
 pub mod snapshot;
 pub mod status;
+pub mod throttle;
 mod version;
 mod warning;
 pub mod whoami;

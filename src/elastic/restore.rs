@@ -275,6 +275,14 @@ async fn running(client: &Client) -> Result<Value> {
     client.call(request.query("filter_path", RUNNING)).await
 }
 
+/// The names in the cluster of all indices that are being restored.
+pub async fn targets(client: &Client) -> Result<BTreeSet<String>> {
+    let state = running(client).await?;
+    let entries = state["restore"]["snapshots"].as_array().into_iter().flatten();
+    let indices = entries.flat_map(|entry| entry["indices"].as_array().into_iter().flatten());
+    Ok(indices.filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
 async fn is_running(client: &Client, order: &Order) -> Result<bool> {
     let state = running(client).await?;
     let targets: BTreeSet<&str> = order.targets.iter().map(String::as_str).collect();

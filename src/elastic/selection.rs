@@ -6,9 +6,20 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// What is chosen where no name is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Everything but the cluster's own indices and data streams.
+    #[default]
+    AllButSystem,
+    /// Everything that can be restored by its name.
+    All,
+}
 
 /// What a list of patterns chose.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
