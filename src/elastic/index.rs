@@ -13,7 +13,7 @@ use super::selection::quoted;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One index of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Index {
     /// It answers searches; otherwise it is closed.
     pub is_open: bool,

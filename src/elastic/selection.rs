@@ -99,10 +99,15 @@ pub fn owner(name: &str) -> Option<&'static str> {
     SYSTEM.iter().find(|(pattern, _)| matches(pattern, name)).map(|(_, owner)| *owner)
 }
 
+/// Chooses by `patterns` as [`choose`] does; none means everything but the cluster's own.
+pub fn select(patterns: &[String], indices: &[String], data_streams: &[String]) -> Result<Selection> {
+    choose(patterns, Preset::AllButSystem, indices, data_streams)
+}
+
 /// Chooses by `patterns` among a snapshot's indices and data streams; none means what `preset` says.
 ///
 /// Fails with [`ErrorKind::NotFound`] when an entry names or matches nothing, or when nothing remains.
-pub fn select(patterns: &[String], preset: Preset, indices: &[String], data_streams: &[String]) -> Result<Selection> {
+pub fn choose(patterns: &[String], preset: Preset, indices: &[String], data_streams: &[String]) -> Result<Selection> {
     let words: &[&str] = match preset {
         Preset::AllButSystem => &["*"],
         Preset::All => &["*", ".*"],
@@ -200,7 +205,7 @@ mod tests {
 
     fn chosen(patterns: &[&str]) -> Vec<String> {
         let indices = list(&[".kibana_1", "logs-1", "logs-2", "movies"]);
-        select(&list(patterns), Preset::default(), &indices, &[]).unwrap().indices
+        choose(&list(patterns), Preset::default(), &indices, &[]).unwrap().indices
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
     fn the_clusters_own_indices_come_only_when_asked_for() {
         assert_eq!(chosen(&[]), ["logs-1", "logs-2", "movies"]);
         assert_eq!(chosen(&[".kibana*"]), [".kibana_1"]);
-        let selection = select(&[], Preset::default(), &list(&[".kibana_1", "movies"]), &[]).unwrap();
+        let selection = choose(&[], Preset::default(), &list(&[".kibana_1", "movies"]), &[]).unwrap();
         assert_eq!(selection.left_out, [".kibana_1"]);
     }
 
@@ -231,16 +236,16 @@ mod tests {
             &["-*"],
             &[".security*"],
         ] {
-            let error = select(&list(patterns), Preset::default(), &indices, &[]).unwrap_err();
+            let error = choose(&list(patterns), Preset::default(), &indices, &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{patterns:?}");
         }
-        assert_eq!(select(&[], Preset::default(), &[], &[]).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(choose(&[], Preset::default(), &[], &[]).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]
     fn a_data_stream_brings_its_backing_indices() {
         let indices = list(&[".ds-logs-x-2024.01.01-000001", ".ds-logs-x-y-2024.01.01-000001", "movies"]);
-        let selection = select(&[], Preset::default(), &indices, &list(&["logs-x"])).unwrap();
+        let selection = choose(&[], Preset::default(), &indices, &list(&["logs-x"])).unwrap();
         assert_eq!(selection.data_streams, ["logs-x"]);
         assert_eq!(selection.indices, ["movies"]);
         assert_eq!(selection.left_out, [".ds-logs-x-y-2024.01.01-000001"]);
@@ -251,10 +256,10 @@ mod tests {
     fn all_but_system_leaves_out_what_tools_keep_under_ordinary_names() {
         let indices = list(&[".ds-ilm-history-5-2024.01.01-000001", ".mine", "movies", "security-auditlog-2024.01.01"]);
         let streams = list(&["ilm-history-5"]);
-        let selection = select(&[], Preset::AllButSystem, &indices, &streams).unwrap();
+        let selection = choose(&[], Preset::AllButSystem, &indices, &streams).unwrap();
         assert_eq!((selection.indices, selection.data_streams.len()), (list(&["movies"]), 0));
         assert_eq!(selection.left_out, [indices[0].clone(), indices[1].clone(), indices[3].clone()]);
-        let selection = select(&[], Preset::All, &indices, &streams).unwrap();
+        let selection = choose(&[], Preset::All, &indices, &streams).unwrap();
         assert_eq!((selection.indices.len(), selection.data_streams), (3, streams));
         assert_eq!(owner(".kibana_task_manager_7"), Some("Kibana"));
     }

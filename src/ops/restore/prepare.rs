@@ -58,7 +58,7 @@ pub(super) async fn prepare(
     let doing = || format!("restore `{}:{}` on `{}`", options.repository, snapshot.name, client.place());
     let at = |error: Error| error.while_doing(doing());
     let selection =
-        selection::select(&options.indices, options.preset, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
+        selection::choose(&options.indices, options.preset, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
     tell(&selection.left_out, "left out, as it is hidden or the cluster's own: such names must be asked for", reporter);
     let none = BTreeSet::new();
     let suffix = snapshot.name.to_lowercase();

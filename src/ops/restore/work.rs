@@ -166,12 +166,8 @@ impl<'a> Work<'a> {
         let name = names.find(|name| !taken.iter().any(|snapshot| snapshot.name == *name));
         let name = name.expect("there are more names than snapshots");
         self.record(&Entry::Securing { repository: repository.clone(), snapshot: name.clone() })?;
-        let creation = Creation {
-            repository: repository.clone(),
-            snapshot: name.clone(),
-            indices,
-            global_state: GlobalState::Without,
-        };
+        let creation =
+            Creation { repository: repository.clone(), snapshot: name.clone(), indices, ..Creation::default() };
         creation::create(self.client, &creation, self.options.patience, self.reporter, self.cancel).await?;
         self.restored.safety_snapshot = Some(format!("{repository}:{name}"));
         Ok(())
