@@ -125,7 +125,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Result<Restored> {
     reporter.report(&Event::Step("restore"));
-    let prepared = unless_cancelled(client, cancel, prepare::prepare(client, options, reporter, cancel)).await?;
+    let prepared =
+        unless_cancelled(client, cancel, Box::pin(prepare::prepare(client, options, reporter, cancel))).await?;
     let doing = format!("restore `{}:{}` on `{}`", options.repository, prepared.snapshot.name, client.place());
     for finding in prepared.findings.iter().filter(|finding| finding.level == Weight::Warning) {
         reporter.report(&Event::Warning(&finding.line()));
@@ -133,7 +134,8 @@ pub async fn run(
     if let Some(error) = finding::verdict(&prepared.findings, doing) {
         return Err(error);
     }
-    work::Work::new(client, options, reporter, cancel, &prepared).run().await
+    // Large, and inside of larger ones.
+    Box::pin(work::Work::new(client, options, reporter, cancel, &prepared).run()).await
 }
 
 /// Looks, as [`run`] does, and says what it would do. Nothing is changed.
@@ -144,7 +146,8 @@ pub async fn preview(
     cancel: &CancellationToken,
 ) -> Result<Preview> {
     reporter.report(&Event::Step("look at the cluster and the snapshot"));
-    let prepared = unless_cancelled(client, cancel, prepare::prepare(client, options, reporter, cancel)).await?;
+    let prepared =
+        unless_cancelled(client, cancel, Box::pin(prepare::prepare(client, options, reporter, cancel))).await?;
     let orders = prepared.batches(options);
     Ok(Preview {
         repository: options.repository.clone(),
