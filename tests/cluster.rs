@@ -157,6 +157,7 @@ async fn restore(client: &Client) -> Result<()> {
         ignore_settings: Vec::new(),
         settings: std::collections::BTreeMap::new(),
         bytes: None,
+        ..Order::default()
     };
     start(client, &order).await.map(drop)
 }

@@ -67,7 +67,11 @@ impl Story {
     /// Goes to the end of a round.
     async fn done(&self, phase: Phase) -> State {
         let progress = self.go(phase).await.unwrap_or_else(|error| panic!("{phase}: {error}"));
-        assert!(progress.error.is_none(), "{phase}: {}", progress.error.expect("it is there"));
+        if let Some(error) = progress.error {
+            let seen = self.target.with(|world| world.seen.join("\n"));
+            let journal = std::fs::read_to_string(&self.job.journal).unwrap_or_default();
+            panic!("{phase}: {error}\n{journal}\n{seen}");
+        }
         progress.state
     }
 

@@ -161,7 +161,8 @@ pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     read.ok_or_else(|| "write a time such as `90s`, `10m` or `2h`".to_owned())
 }
 
-fn rate(text: &str) -> std::result::Result<u64, String> {
+/// Reads bytes for each second such as `200MiB/s`.
+pub(super) fn rate(text: &str) -> std::result::Result<u64, String> {
     parse_rate(text).ok_or_else(|| "write bytes for each second such as `200MiB/s`, at least `1KiB/s`".to_owned())
 }
 

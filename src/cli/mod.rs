@@ -22,6 +22,7 @@ mod restore;
 mod restoring;
 mod snapshot;
 mod sync;
+mod undo;
 mod verify;
 
 use std::ffi::OsString;
@@ -188,7 +189,7 @@ impl Command {
             Self::Cluster(args) => args.run(session).await,
             Self::Repo(args) => args.run(session).await,
             Self::Snapshot(args) => args.run(session).await,
-            Self::Restore(args) => args.run(session).await,
+            Self::Restore(args) => Box::pin(args.run(session)).await,
             Self::Compare(args) => Box::pin(args.run(session)).await,
             Self::Migrate(args) => Box::pin(args.run(session)).await,
         }

@@ -1,9 +1,10 @@
-//! What a restored index still needs: its replicas, its blocks lifted, its lifecycle settled.
+//! What a restored index still needs: its replicas, and its lifecycle settled.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::health::known;
 use super::request::{Request, batches};
 use super::selection::quoted;
 use crate::error::Result;
@@ -20,6 +21,12 @@ pub enum Lifecycle {
     Keep,
     /// They come along, and the cluster's lifecycle management is stopped before; it is left to the user to start it.
     Stop,
+}
+
+/// Stops the lifecycle management of the whole cluster, where it has such. Whether it had.
+pub async fn stop_lifecycle(client: &Client) -> Result<bool> {
+    let stop = Request::post("stop the lifecycle management", &["_ilm", "stop"]);
+    Ok(known(client.call(stop).await)?.is_some())
 }
 
 /// Sets the number of replicas.

@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::inventory;
+use super::identity;
 use super::request::{Request, batches};
 use super::selection::quoted;
 use super::version::{Distribution, Version};
@@ -24,7 +24,7 @@ fn has_block_call(version: &Version) -> bool {
 ///
 /// Fails with [`ErrorKind::Precondition`] when one of them does not show the block afterwards.
 pub async fn set(client: &Client, names: &[String]) -> Result<()> {
-    let there = inventory::read(client).await?;
+    let there = identity::read(client).await?;
     // Asked for a second time, 8.12.2 answers that no shard has confirmed it.
     let open = names.iter().filter(|name| there.indices.get(*name).is_none_or(|held| !held.is_write_blocked()));
     for batch in batches(open.map(String::as_str)) {
@@ -48,7 +48,7 @@ pub async fn set(client: &Client, names: &[String]) -> Result<()> {
 ///
 /// Fails with [`ErrorKind::Precondition`] when one of them still shows it afterwards.
 pub async fn lift(client: &Client, names: &[String]) -> Result<()> {
-    let there = inventory::read(client).await?;
+    let there = identity::read(client).await?;
     let names: Vec<String> = names.iter().filter(|name| there.indices.contains_key(*name)).cloned().collect();
     for batch in batches(names.iter().map(String::as_str)) {
         put(client, format!("lift the write block of {}", quoted(&batch)), &batch, &Value::Null).await?;
@@ -65,7 +65,7 @@ async fn check(client: &Client, names: &[String], blocked: bool) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let there = inventory::read(client).await?;
+    let there = identity::read(client).await?;
     let wrong = |name: &&String| there.indices.get(*name).is_none_or(|held| held.is_write_blocked() != blocked);
     let wrong: Vec<&String> = names.iter().filter(wrong).collect();
     if wrong.is_empty() {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::index::Existing;
+use super::index::{Existing, Role};
 use super::name;
 use super::rename::Rename;
 use super::selection::{Selection, backing, quoted};
@@ -42,16 +42,79 @@ pub struct Piece {
 }
 
 /// What a restore comes down to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The indices that will be there afterwards.
-    pub pieces: Vec<Piece>,
-    /// The names to send: indices and data streams of the snapshot.
-    pub names: Vec<String>,
+    /// What is sent, each with the indices that it makes.
+    pub units: Vec<Unit>,
     /// Open indices that are closed first.
     pub close: Vec<String>,
+    /// Indices that are deleted first.
+    pub delete: Vec<String>,
+    /// Names that will be aliases of what was restored beside them: the name, with that index.
+    pub swaps: BTreeMap<String, String>,
     /// What is left as it is, by its name in the cluster.
     pub skipped: Vec<String>,
+}
+
+/// An index or data stream of the snapshot, with what becomes of it.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Its name in the snapshot.
+    pub name: String,
+    /// The indices that it makes.
+    pub pieces: Vec<Piece>,
+    /// The rule that makes their names.
+    pub rename: Option<Rename>,
+    /// Whether it goes beside something that has its name.
+    pub place: Place,
+}
+
+/// Where a unit goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// To its own name.
+    Own,
+    /// To another one, as its own is taken.
+    Beside,
+}
+
+/// What to do about names that are taken, with what that takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'a> {
+    /// What to do.
+    pub conflict: Conflict,
+    /// What stands before the names that [`Conflict::Rename`] makes.
+    pub prefix: &'a str,
+    /// What stands behind those that [`Conflict::Swap`] makes.
+    pub suffix: &'a str,
+    /// Indices of ours that an interrupted run left: they are restored over whatever the policy.
+    pub ours: &'a BTreeSet<String>,
+}
+
+impl Plan {
+    /// The indices that will be there afterwards.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.units.iter().flat_map(|unit| &unit.pieces)
+    }
+}
+
+impl Unit {
+    fn new(name: &str, is_stream: bool, indices: &[String], rename: Option<&Rename>, place: Place) -> Result<Self> {
+        let apply = |name: &str| rename.map_or_else(|| name.to_owned(), |rule| rule.apply(name));
+        let pieces: Vec<Piece> = if is_stream {
+            let apply = |index: &str| rename.map_or_else(|| index.to_owned(), |rule| rule.apply_to_backing(index));
+            let backing = backing(name, indices).into_iter();
+            backing.map(|index| Piece { index: index.to_owned(), target: apply(index) }).collect()
+        } else {
+            vec![Piece { index: name.to_owned(), target: apply(name) }]
+        };
+        if pieces.is_empty() {
+            return Err(Error::new(ErrorKind::Unsupported, format!("restore the data stream `{name}`"))
+                .because("its backing indices cannot be told from the snapshot's list")
+                .hint("name the indices one by one"));
+        }
+        Ok(Self { name: name.to_owned(), pieces, rename: rename.cloned(), place })
+    }
 }
 
 /// What already has a name.
@@ -61,17 +124,29 @@ enum Taken {
     Closed,
     Alias,
     DataStream,
+    WriteIndex,
+    Backing,
+    Follower,
+    Mount,
 }
 
 impl Taken {
     fn of(name: &str, existing: &Existing) -> Option<Self> {
-        match existing.indices.get(name) {
-            Some(index) if index.is_open => Some(Self::Open),
-            Some(_) => Some(Self::Closed),
-            None if existing.aliases.contains_key(name) => Some(Self::Alias),
-            None if existing.data_streams.contains_key(name) => Some(Self::DataStream),
-            None => None,
-        }
+        let Some(index) = existing.indices.get(name) else {
+            return match () {
+                () if existing.aliases.contains_key(name) => Some(Self::Alias),
+                () if existing.data_streams.contains_key(name) => Some(Self::DataStream),
+                () => None,
+            };
+        };
+        Some(match (index.role, existing.stream_of(name)) {
+            (Role::Follower, _) => Self::Follower,
+            (Role::Mount, _) => Self::Mount,
+            (_, Some((_, true))) => Self::WriteIndex,
+            (_, Some(_)) if index.is_open => Self::Backing,
+            _ if index.is_open => Self::Open,
+            _ => Self::Closed,
+        })
     }
 
     fn words(self) -> &'static str {
@@ -80,8 +155,28 @@ impl Taken {
             Self::Closed => "a closed index",
             Self::Alias => "an alias",
             Self::DataStream => "a data stream",
+            Self::WriteIndex => "the index that a data stream is written to",
+            Self::Backing => "an index of a data stream",
+            Self::Follower => "a follower of another cluster's index",
+            Self::Mount => "a mounted snapshot",
         }
     }
+
+    /// Whether the policy may touch it. What is of others is never touched: roll over, unfollow or unmount it first.
+    fn yields_to(self, conflict: Conflict) -> bool {
+        match conflict {
+            Conflict::Fail | Conflict::Skip | Conflict::Rename => false,
+            Conflict::Close => matches!(self, Self::Open | Self::Closed | Self::Backing),
+            Conflict::Delete => matches!(self, Self::Open | Self::Closed),
+            Conflict::Swap => matches!(self, Self::Open | Self::Closed | Self::Alias),
+        }
+    }
+}
+
+/// A name that the policy does not cover.
+struct Refused {
+    name: String,
+    taken: Taken,
 }
 
 /// Plans the restore of `selection` out of a snapshot that holds `indices`.
@@ -93,70 +188,89 @@ pub fn plan(
     indices: &[String],
     rename: Option<&Rename>,
     existing: &Existing,
-    conflict: Conflict,
+    policy: Policy<'_>,
 ) -> Result<Plan> {
     let mut plan = Plan::default();
     let mut refused = Vec::new();
-    for index in &selection.indices {
-        let target = rename.map_or_else(|| index.clone(), |rule| rule.apply(index));
-        let taken = Taken::of(&target, existing);
-        match (taken, conflict) {
-            (None, _) | (Some(Taken::Closed), Conflict::Close) => {}
-            (Some(Taken::Open), Conflict::Close) if !is_backing(&target, existing) => plan.close.push(target.clone()),
-            (Some(_), Conflict::Skip) => {
-                plan.skipped.push(target);
-                continue;
+    let streams = selection.data_streams.iter().map(|name| (name, true));
+    for (name, is_stream) in selection.indices.iter().map(|name| (name, false)).chain(streams) {
+        let unit = Unit::new(name, is_stream, indices, rename, Place::Own)?;
+        let own = rename.map_or_else(|| name.clone(), |rule| rule.apply(name));
+        let names = std::iter::once(&own).chain(unit.pieces.iter().map(|piece| &piece.target));
+        let Some(taken) = names.clone().find_map(|name| Taken::of(name, existing)) else {
+            plan.units.push(unit);
+            continue;
+        };
+        match policy.conflict {
+            _ if policy.ours.contains(&own) => {
+                plan.close.extend((taken == Taken::Open).then_some(own));
+                plan.units.push(unit);
             }
-            (Some(taken), _) => refused.push((target.clone(), taken)),
-        }
-        plan.names.push(index.clone());
-        plan.pieces.push(Piece { index: index.clone(), target });
-    }
-    for stream in &selection.data_streams {
-        let target = rename.map_or_else(|| stream.clone(), |rule| rule.apply(stream));
-        let pieces: Vec<Piece> = backing(stream, indices)
-            .into_iter()
-            .map(|index| Piece {
-                index: index.to_owned(),
-                target: rename.map_or_else(|| index.to_owned(), |rule| rule.apply_to_backing(index)),
-            })
-            .collect();
-        if pieces.is_empty() {
-            return Err(Error::new(ErrorKind::Unsupported, format!("restore the data stream `{stream}`"))
-                .because("its backing indices cannot be told from the snapshot's list")
-                .hint("name the indices one by one"));
-        }
-        let mut names = std::iter::once(&target).chain(pieces.iter().map(|piece| &piece.target));
-        match names.find_map(|name| Taken::of(name, existing)) {
-            Some(_) if conflict == Conflict::Skip => {
-                plan.skipped.push(target);
-                continue;
+            Conflict::Skip => plan.skipped.push(own),
+            Conflict::Rename => plan.units.push(beside(name, is_stream, indices, rename, policy)?),
+            conflict if is_stream || !taken.yields_to(conflict) => refused.push(Refused { name: own, taken }),
+            Conflict::Swap => {
+                let unit = beside(name, false, indices, rename, policy)?;
+                plan.swaps.insert(own, unit.pieces[0].target.clone());
+                plan.units.push(unit);
             }
-            Some(taken) => refused.push((target, taken)),
-            None => {}
+            Conflict::Delete => {
+                plan.delete.push(own);
+                plan.units.push(unit);
+            }
+            Conflict::Close | Conflict::Fail => {
+                plan.close.extend((taken != Taken::Closed).then_some(own));
+                plan.units.push(unit);
+            }
         }
-        plan.names.push(stream.clone());
-        plan.pieces.extend(pieces);
     }
-    check_refused(&refused, conflict)?;
+    for piece in plan.units.iter().filter(|unit| unit.place == Place::Beside).flat_map(|unit| &unit.pieces) {
+        if let Some(taken) = Taken::of(&piece.target, existing).filter(|_| !policy.ours.contains(&piece.target)) {
+            refused.push(Refused { name: piece.target.clone(), taken });
+        }
+    }
+    check_refused(&refused, policy.conflict)?;
     check_names(&plan, rename)?;
     Ok(plan)
 }
 
-fn is_backing(name: &str, existing: &Existing) -> bool {
-    existing.data_streams.values().flatten().any(|index| index == name)
+/// A unit under the name that the policy makes of its own.
+pub fn beside(
+    name: &str,
+    is_stream: bool,
+    indices: &[String],
+    rename: Option<&Rename>,
+    policy: Policy<'_>,
+) -> Result<Unit> {
+    let literal = |text: &str| text.replace('\\', "\\\\").replace('$', "\\$");
+    let around = |middle: &str| match policy.conflict {
+        Conflict::Swap => format!("{middle}-{}", literal(policy.suffix)),
+        _ => format!("{}{middle}", literal(policy.prefix)),
+    };
+    // The cluster knows one rule for a request: a rule of the user's and ours together only fit a single name.
+    let rule = match rename {
+        None => Rename::new("(.+)", &around("$1"))?,
+        Some(rule) => Rename::new(&format!("^{}$", regex::escape(name)), &around(&literal(&rule.apply(name))))?,
+    };
+    Unit::new(name, is_stream, indices, Some(&rule), Place::Beside)
 }
 
-fn check_refused(refused: &[(String, Taken)], conflict: Conflict) -> Result<()> {
+fn check_refused(refused: &[Refused], conflict: Conflict) -> Result<()> {
     if refused.is_empty() {
         return Ok(());
     }
-    let names: Vec<&String> = refused.iter().map(|(name, _)| name).collect();
+    let names: Vec<&String> = refused.iter().map(|refused| &refused.name).collect();
     let told: Vec<String> =
-        refused.iter().take(10).map(|(name, taken)| format!("`{name}` is {}", taken.words())).collect();
+        refused.iter().take(10).map(|refused| format!("`{}` is {}", refused.name, refused.taken.words())).collect();
+    let is_untouchable = |refused: &Refused| !matches!(refused.taken, Taken::Open | Taken::Closed);
     let hint = match conflict {
-        Conflict::Close => "aliases and data streams cannot be restored over: rename, or remove them first",
-        _ => "restore with `--conflict close` to overwrite or `--conflict skip` to leave them, or under other names",
+        Conflict::Fail | Conflict::Skip => {
+            "restore with `--conflict close` to overwrite, `skip` to leave them, `rename` or `swap` to restore beside them"
+        }
+        _ if refused.iter().any(is_untouchable) => {
+            "aliases, data streams, followers and mounts cannot be restored over: use `--conflict rename`, or roll over, unfollow or remove them first"
+        }
+        _ => "remove them, or use another prefix",
     };
     Err(Error::new(ErrorKind::AlreadyExists, format!("restore {}", quoted(&names)))
         .because(format!("the target already has them: {}", told.join(", ")))
@@ -167,7 +281,7 @@ fn check_refused(refused: &[(String, Taken)], conflict: Conflict) -> Result<()> 
 fn check_names(plan: &Plan, rename: Option<&Rename>) -> Result<()> {
     let mut from: BTreeMap<&str, &str> = BTreeMap::new();
     let closing: BTreeSet<&String> = plan.close.iter().collect();
-    for piece in &plan.pieces {
+    for piece in plan.pieces() {
         if piece.target != piece.index && !closing.contains(&piece.target) {
             name::check_new_index(&piece.target)?;
         }
@@ -191,50 +305,102 @@ mod tests {
             "indices": {
                 "open": { "state": "open", "aliases": ["alias"] },
                 "closed": { "state": "close" },
+                "follower": { "state": "open", "settings": { "index": { "xpack": { "ccr": { "following_index": "true" } } } } },
+                "mount": { "state": "open", "settings": { "index": { "store": { "type": "snapshot" } } } },
                 ".ds-logs-2024.01.01-000001": { "state": "open" },
+                ".ds-logs-2024.01.01-000002": { "state": "open" },
             },
-            "data_stream": { "data_stream": { "logs": { "indices": [{ "index_name": ".ds-logs-2024.01.01-000001" }] } } },
+            "data_stream": { "data_stream": { "logs": { "indices": [
+                { "index_name": ".ds-logs-2024.01.01-000001" }, { "index_name": ".ds-logs-2024.01.01-000002" }] } } },
         } }))
+    }
+
+    fn policy(conflict: Conflict, ours: &BTreeSet<String>) -> Policy<'_> {
+        Policy { conflict, prefix: "new-", suffix: "s1", ours }
     }
 
     fn planned(names: &[&str], rename: Option<(&str, &str)>, conflict: Conflict) -> Result<Plan> {
         let selection = Selection { indices: names.iter().map(ToString::to_string).collect(), ..Selection::default() };
         let rename = rename.map(|(pattern, replacement)| Rename::new(pattern, replacement).unwrap());
-        plan(&selection, &selection.indices, rename.as_ref(), &cluster(), conflict)
+        plan(&selection, &selection.indices, rename.as_ref(), &cluster(), policy(conflict, &BTreeSet::new()))
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.units.iter().map(|unit| unit.name.as_str()).collect()
+    }
+
+    fn targets(plan: &Plan) -> Vec<&str> {
+        plan.pieces().map(|piece| piece.target.as_str()).collect()
     }
 
     #[test]
     fn by_default_everything_taken_is_refused() {
-        for name in ["open", "closed", "alias", "logs"] {
+        for name in ["open", "closed", "alias", "logs", "follower", "mount"] {
             let error = planned(&["free", name], None, Conflict::Fail).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::AlreadyExists);
             assert!(error.to_string().contains(&format!("`{name}` is a")), "{error}");
         }
-        assert_eq!(planned(&["free"], None, Conflict::Fail).unwrap().names, ["free"]);
+        assert_eq!(names(&planned(&["free"], None, Conflict::Fail).unwrap()), ["free"]);
     }
 
     #[test]
-    fn close_closes_what_is_open_and_never_touches_aliases_and_streams() {
+    fn close_closes_what_is_open_and_an_older_index_of_a_stream() {
         let plan = planned(&["closed", "free", "open"], None, Conflict::Close).unwrap();
         assert_eq!(plan.close, ["open"]);
-        assert_eq!(plan.names, ["closed", "free", "open"]);
-        for name in ["alias", "logs", ".ds-logs-2024.01.01-000001"] {
-            assert_eq!(planned(&[name], None, Conflict::Close).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names(&plan), ["closed", "free", "open"]);
+        let plan = planned(&[".ds-logs-2024.01.01-000001"], None, Conflict::Close).unwrap();
+        assert_eq!(plan.close, [".ds-logs-2024.01.01-000001"]);
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_never_touched() {
+        for conflict in [Conflict::Close, Conflict::Delete, Conflict::Swap] {
+            for name in ["logs", ".ds-logs-2024.01.01-000002", "follower", "mount"] {
+                let error = planned(&[name], None, conflict).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{conflict:?} {name}");
+            }
+        }
+        for conflict in [Conflict::Close, Conflict::Delete] {
+            assert_eq!(planned(&["alias"], None, conflict).unwrap_err().kind(), ErrorKind::AlreadyExists);
         }
     }
 
     #[test]
     fn skip_leaves_what_is_there() {
         let plan = planned(&["alias", "closed", "free", "logs", "open"], None, Conflict::Skip).unwrap();
-        assert_eq!(plan.names, ["free"]);
+        assert_eq!(names(&plan), ["free"]);
         assert_eq!(plan.skipped, ["alias", "closed", "logs", "open"]);
         assert!(plan.close.is_empty());
     }
 
     #[test]
+    fn rename_goes_beside_what_is_there_and_only_there() {
+        let plan = planned(&["free", "open", "alias"], None, Conflict::Rename).unwrap();
+        assert_eq!(targets(&plan), ["free", "new-open", "new-alias"]);
+        assert!(plan.close.is_empty() && plan.delete.is_empty() && plan.swaps.is_empty());
+        let plan = planned(&["x$n"], Some(("x.n", "open")), Conflict::Rename).unwrap();
+        assert_eq!(targets(&plan), ["new-open"]);
+    }
+
+    #[test]
+    fn swap_restores_beside_and_says_what_will_point_there() {
+        let plan = planned(&["free", "open", "alias"], None, Conflict::Swap).unwrap();
+        assert_eq!(targets(&plan), ["free", "open-s1", "alias-s1"]);
+        assert_eq!(plan.swaps["open"], "open-s1");
+        assert_eq!(plan.swaps["alias"], "alias-s1");
+    }
+
+    #[test]
+    fn delete_names_what_it_deletes() {
+        let plan = planned(&["free", "open", "closed"], None, Conflict::Delete).unwrap();
+        assert_eq!(plan.delete, ["open", "closed"]);
+        assert_eq!(targets(&plan), ["free", "open", "closed"]);
+    }
+
+    #[test]
     fn a_rule_moves_out_of_the_way_and_may_not_merge() {
         let plan = planned(&["open"], Some(("(.+)", "r-$1")), Conflict::Fail).unwrap();
-        assert_eq!(plan.pieces, [Piece { index: "open".into(), target: "r-open".into() }]);
+        assert_eq!(targets(&plan), ["r-open"]);
         let error = planned(&["a1", "a2"], Some(("\\d", "")), Conflict::Fail).unwrap_err();
         assert!(error.to_string().contains("calls both `a`"), "{error}");
         assert_eq!(planned(&["a"], Some(("a", "A")), Conflict::Fail).unwrap_err().kind(), ErrorKind::Invalid);
@@ -245,8 +411,20 @@ mod tests {
         let indices = vec![".ds-logs-2024.01.01-000001".to_owned()];
         let selection = Selection { data_streams: vec!["logs".into()], ..Selection::default() };
         let rule = Rename::new("(.+)", "r-$1").unwrap();
-        let plan = plan(&selection, &indices, Some(&rule), &cluster(), Conflict::Fail).unwrap();
-        assert_eq!(plan.names, ["logs"]);
-        assert_eq!(plan.pieces[0].target, ".ds-r-logs-2024.01.01-000001");
+        let none = BTreeSet::new();
+        let fail = policy(Conflict::Fail, &none);
+        let found = plan(&selection, &indices, Some(&rule), &cluster(), fail).unwrap();
+        assert_eq!((names(&found), targets(&found)), (vec!["logs"], vec![".ds-r-logs-2024.01.01-000001"]));
+        let found = plan(&selection, &indices, None, &cluster(), policy(Conflict::Rename, &none)).unwrap();
+        assert_eq!(targets(&found), [".ds-new-logs-2024.01.01-000001"]);
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_is_restored_over_again() {
+        let selection = Selection { indices: vec!["open".into()], ..Selection::default() };
+        let ours = BTreeSet::from(["open".to_owned()]);
+        let fail = policy(Conflict::Fail, &ours);
+        let found = plan(&selection, &selection.indices, None, &cluster(), fail).unwrap();
+        assert_eq!(found.close, ["open"]);
     }
 }

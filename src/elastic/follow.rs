@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::index::{self, Existing, number};
+use super::recovery::Bytes;
 use super::request::{Request, batches};
 use super::restore::{RUNNING, Started, entries};
 use super::selection::quoted;
@@ -65,6 +66,57 @@ pub struct Followed {
     pub reused_bytes: u64,
 }
 
+/// How a restore ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Well.
+    Well(Followed),
+    /// With shards that failed for good.
+    Badly(Failed),
+}
+
+/// Shards that failed for good.
+#[derive(Debug)]
+pub struct Failed {
+    /// What to tell the user.
+    pub error: Error,
+    /// The shards that failed, as far as they were explained.
+    pub shards: Vec<FailedShard>,
+}
+
+/// A shard that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedShard {
+    /// Its index, by its name in the cluster.
+    pub index: String,
+    /// Its number.
+    pub number: u32,
+    /// The repository's data is at fault.
+    pub is_damage: bool,
+    /// The blob at fault, if it is named.
+    pub blob: Option<String>,
+}
+
+/// Waits until every primary of the restored indices is started or has failed for good.
+///
+/// Fails as [`follow`] does, but for shards that failed.
+pub async fn end(
+    client: &Client,
+    started: &Started,
+    patience: Patience,
+    reporter: &dyn Reporter,
+    cancel: &CancellationToken,
+) -> Result<Ended> {
+    let doing = format!("restore `{}:{}` on `{}`", started.repository, started.snapshot, client.place());
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, doing.clone())
+            .because("a signal came; the restore goes on in the cluster")
+            .hint(format!("to stop it, delete the indices being restored: {}", quoted(&started.targets)))),
+        outcome = watch(client, started, patience, reporter, &doing) => outcome,
+    }
+}
+
 /// Waits until every primary of the restored indices is started.
 ///
 /// Fails with [`ErrorKind::Corrupt`] when shards failed because of the repository's data, [`ErrorKind::Precondition`] when they
@@ -77,13 +129,9 @@ pub async fn follow(
     reporter: &dyn Reporter,
     cancel: &CancellationToken,
 ) -> Result<Followed> {
-    let doing = format!("restore `{}:{}` on `{}`", started.repository, started.snapshot, client.place());
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, doing.clone())
-            .because("a signal came; the restore goes on in the cluster")
-            .hint(format!("to stop it, delete the indices being restored: {}", quoted(&started.targets)))),
-        outcome = watch(client, started, patience, reporter, &doing) => outcome,
+    match end(client, started, patience, reporter, cancel).await? {
+        Ended::Well(followed) => Ok(followed),
+        Ended::Badly(failed) => Err(failed.error),
     }
 }
 
@@ -93,7 +141,7 @@ async fn watch(
     patience: Patience,
     reporter: &dyn Reporter,
     doing: &str,
-) -> Result<Followed> {
+) -> Result<Ended> {
     let mut last = None;
     let mut is_warned = false;
     let mut moved = Instant::now();
@@ -129,6 +177,12 @@ async fn watch(
         tokio::time::sleep(wait).await;
         wait = patience.longer(wait);
     }
+}
+
+/// Whether every primary of the restored indices is started, and no restore of them runs.
+pub async fn is_whole(client: &Client, started: &Started) -> Result<bool> {
+    let View { is_running, shards, .. } = View::look(client, started).await?;
+    Ok(!is_running && shards.total > 0 && shards.successful == shards.total)
 }
 
 /// The indices of a restore that is over and yet goes on: each has a shard that failed for good. 5.5 does that.
@@ -242,63 +296,9 @@ impl View {
     }
 }
 
-/// Bytes on the nodes, summed over the primaries that `_recovery` still lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Bytes {
-    done: u64,
-    total: u64,
-    reused: u64,
-    /// Shards that tell their size: those not begun yet do not.
-    known: u64,
-}
-
-impl Bytes {
-    /// What the cluster tells now, or what it told before if that was more. It is for display: not knowing is no failure.
-    async fn most(self, client: &Client, started: &Started) -> Self {
-        let mut now = Self::default();
-        for batch in batches(started.targets.iter().map(String::as_str)) {
-            let request = Request::get("read the restore's progress", &[])
-                .names(&batch)
-                .word("_recovery")
-                .query("filter_path", "*.shards.primary,*.shards.type,*.shards.index.size");
-            match client.try_call(request).await {
-                Ok(answer) => now.add(&answer),
-                Err(refusal) => {
-                    tracing::debug!(error = %refusal.error, "no progress");
-                    return self;
-                }
-            }
-        }
-        if now.done >= self.done { now } else { self }
-    }
-
-    /// The bytes in all: as foretold, or by the shards themselves once all of them tell; 0 until then.
-    fn total(self, started: &Started, shards: u64) -> u64 {
-        match started.bytes {
-            Some(bytes) => bytes.max(self.done),
-            None if self.known >= shards => self.total,
-            None => 0,
-        }
-    }
-
-    fn add(&mut self, recovery: &Value) {
-        for index in recovery.as_object().into_iter().flat_map(|indices| indices.values()) {
-            let shards = index["shards"].as_array().into_iter().flatten();
-            for shard in shards.filter(|shard| shard["primary"] == true && shard["type"] == "SNAPSHOT") {
-                let size = |key: &str| number(&shard["index"]["size"][key]).unwrap_or(0);
-                let total = size("total_in_bytes");
-                self.known += u64::from(total > 0);
-                self.total += total;
-                self.reused += size("reused_in_bytes");
-                self.done += (size("reused_in_bytes") + size("recovered_in_bytes")).min(total);
-            }
-        }
-    }
-}
-
-async fn conclude(client: &Client, started: &Started, view: &View, bytes: Bytes, doing: &str) -> Result<Followed> {
+async fn conclude(client: &Client, started: &Started, view: &View, bytes: Bytes, doing: &str) -> Result<Ended> {
     if view.shards.failed > 0 {
-        return Err(failed(client, view, doing).await);
+        return Ok(Ended::Badly(failed(client, view, doing).await));
     }
     if let Some(told) = started.reported
         && (told.failed > 0 || told.successful != told.total)
@@ -308,20 +308,27 @@ async fn conclude(client: &Client, started: &Started, view: &View, bytes: Bytes,
             told.failed, told.successful, told.total
         )));
     }
-    Ok(Followed { shards: view.shards, bytes: bytes.done, reused_bytes: bytes.reused })
+    Ok(Ended::Well(Followed { shards: view.shards, bytes: bytes.done, reused_bytes: bytes.reused }))
 }
 
 /// Shards failed: how many, which, why, and what to do about it.
-async fn failed(client: &Client, view: &View, doing: &str) -> Error {
+async fn failed(client: &Client, view: &View, doing: &str) -> Failed {
     /// As many are explained; the rest has mostly the same cause.
     const EXPLAINED: usize = 5;
     let Shards { total, failed, .. } = view.shards;
     let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut is_damage = false;
+    let mut shards = Vec::new();
     for position in view.failed.iter().take(EXPLAINED) {
         let primary = &view.primaries[*position];
         let diagnosis = shard::why(client, primary).await;
         is_damage |= diagnosis.is_damage;
+        shards.push(FailedShard {
+            index: primary.index.clone(),
+            number: primary.number,
+            is_damage: diagnosis.is_damage,
+            blob: diagnosis.blob,
+        });
         causes.entry(diagnosis.text).or_default().push(format!("shard {} of `{}`", primary.number, primary.index));
     }
     let told: Vec<String> = causes.iter().map(|(cause, shards)| format!("{}: {cause}", shards.join(", "))).collect();
@@ -341,9 +348,10 @@ async fn failed(client: &Client, view: &View, doing: &str) -> Error {
         (ErrorKind::Precondition, "remove the obstacle, then restore again with `--conflict close`")
     };
     let noun = if total == 1 { "shard" } else { "shards" };
-    Error::new(kind, doing.to_owned())
+    let error = Error::new(kind, doing.to_owned())
         .because(format!("{failed} of {total} {noun} failed: {}", told.join("; ")))
-        .hint(hint)
+        .hint(hint);
+    Failed { error, shards }
 }
 
 async fn stalled(client: &Client, view: &View, limit: Duration, doing: &str) -> Error {

@@ -95,7 +95,7 @@ pub(super) async fn check(
 fn strange(creation: &Creation, wanted: &Wanted, snapshot: &Snapshot) -> Vec<String> {
     let mut all = wanted.existing.clone();
     for index in &snapshot.indices {
-        let made = Index { is_open: true, shards: 1, most_tries: 0 };
+        let made = Index { is_open: true, shards: 1, ..Index::default() };
         all.indices.entry(index.clone()).or_insert(made);
     }
     let meant = resolve(&creation.indices, &all);

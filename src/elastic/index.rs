@@ -13,7 +13,7 @@ use super::selection::quoted;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One index of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Index {
     /// It answers searches; otherwise it is closed.
     pub is_open: bool,
@@ -21,6 +21,24 @@ pub struct Index {
     pub shards: u32,
     /// How often the cluster tries to allocate one of its shards before it gives up.
     pub(super) most_tries: u64,
+    /// Its identity; empty where it was not asked for.
+    pub uuid: String,
+    /// Its replicas; 0 where they were not asked for.
+    pub replicas: u32,
+    /// What may not be done to it, if it was asked for.
+    pub role: Role,
+}
+
+/// What an index is besides an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It follows an index of another cluster.
+    Follower,
+    /// It is a snapshot that is searched where it lies.
+    Mount,
 }
 
 /// What has a name in a cluster.
@@ -42,10 +60,40 @@ pub(super) const STATE: &str = "metadata.indices.*.state,metadata.indices.*.alia
     metadata.indices.*.settings.index.number_of_shards,metadata.indices.*.settings.index.allocation.max_retries,\
     metadata.data_stream.data_stream.*.indices.index_name";
 
+/// What is asked for besides, where no list of names makes the request line long.
+const MORE: &str = "metadata.indices.*.settings.index.uuid,metadata.indices.*.settings.index.number_of_replicas,\
+    metadata.indices.*.settings.index.store.type,metadata.indices.*.settings.index.xpack.ccr.following_index,\
+    metadata.indices.*.settings.index.plugins.replication.follower.leader_index";
+
 /// Reads the names in use.
 pub async fn existing(client: &Client) -> Result<Existing> {
-    let request = Request::get("list the indices", &["_cluster", "state", "metadata"]).query("filter_path", STATE);
+    let request = Request::get("list the indices", &["_cluster", "state", "metadata"]);
+    let request = request.query("filter_path", format!("{STATE},{MORE}"));
     Ok(read(&client.call(request).await?))
+}
+
+impl Role {
+    fn of(settings: &Value) -> Self {
+        let leader = &settings["plugins"]["replication"]["follower"]["leader_index"];
+        if settings["xpack"]["ccr"]["following_index"] == "true" || leader.is_string() {
+            return Self::Follower;
+        }
+        match settings["store"]["type"].as_str() {
+            Some("snapshot" | "remote_snapshot") => Self::Mount,
+            _ => Self::Plain,
+        }
+    }
+}
+
+impl Existing {
+    /// The data stream that an index belongs to, and whether it is the one that is written to.
+    #[must_use]
+    pub fn stream_of(&self, index: &str) -> Option<(&str, bool)> {
+        self.data_streams.iter().find_map(|(stream, indices)| {
+            let at = indices.iter().position(|name| name == index)?;
+            Some((stream.as_str(), at + 1 == indices.len()))
+        })
+    }
 }
 
 /// Takes the names out of a cluster state.
@@ -59,6 +107,11 @@ pub(super) fn read(state: &Value) -> Existing {
                 is_open: index["state"] != "close",
                 shards: number(&settings["number_of_shards"]).and_then(|shards| shards.try_into().ok()).unwrap_or(0),
                 most_tries: number(&settings["allocation"]["max_retries"]).unwrap_or(MOST_TRIES),
+                uuid: settings["uuid"].as_str().unwrap_or_default().to_owned(),
+                replicas: number(&settings["number_of_replicas"])
+                    .and_then(|count| count.try_into().ok())
+                    .unwrap_or_default(),
+                role: Role::of(settings),
             },
         );
         for alias in index["aliases"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -99,6 +152,24 @@ pub async fn open(client: &Client, names: &[String]) -> Result<()> {
     turn(client, names, "_open").await
 }
 
+/// Deletes indices, each by its name; a name that is an alias is refused.
+pub async fn delete(client: &Client, names: &[String]) -> Result<()> {
+    for batch in batches(names.iter().map(String::as_str)) {
+        let request = Request::delete(format!("delete {}", quoted(&batch)), &[]).names(&batch);
+        match client.call(request).await {
+            // A request that was repeated finds its work done.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let now = existing(client).await?;
+                if batch.iter().any(|name| now.indices.contains_key(*name)) {
+                    return Err(error);
+                }
+            }
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
 async fn turn(client: &Client, names: &[String], word: &'static str) -> Result<()> {
     for batch in batches(names.iter().map(String::as_str)) {
         let doing = format!("{} {}", word.trim_start_matches('_'), quoted(&batch));
@@ -122,10 +193,26 @@ mod tests {
             },
             "data_stream": { "data_stream": { "logs": { "indices": [{ "index_name": ".ds-logs-000001" }] } } },
         } }));
-        assert_eq!(found.indices["movies"], Index { is_open: true, shards: 2, most_tries: 5 });
-        assert_eq!(found.indices["old"], Index { is_open: false, shards: 5, most_tries: 2 });
+        assert!(found.indices["movies"].is_open && !found.indices["old"].is_open);
+        assert_eq!((found.indices["movies"].shards, found.indices["movies"].most_tries), (2, 5));
+        assert_eq!((found.indices["old"].shards, found.indices["old"].most_tries), (5, 2));
         assert!(found.aliases["films"].contains("movies"));
         assert_eq!(found.data_streams["logs"], [".ds-logs-000001"]);
+    }
+
+    #[test]
+    fn followers_and_mounts_are_told_by_their_settings() {
+        let role = |settings: Value| {
+            read(&json!({ "metadata": { "indices": { "x": { "settings": { "index": settings } } } } })).indices["x"]
+                .role
+        };
+        assert_eq!(role(json!({ "xpack": { "ccr": { "following_index": "true" } } })), Role::Follower);
+        assert_eq!(
+            role(json!({ "plugins": { "replication": { "follower": { "leader_index": "a" } } } })),
+            Role::Follower
+        );
+        assert_eq!(role(json!({ "store": { "type": "snapshot" } })), Role::Mount);
+        assert_eq!(role(json!({ "store": { "type": "niofs" } })), Role::Plain);
     }
 
     #[test]

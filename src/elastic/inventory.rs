@@ -1,222 +1,193 @@
-//! What identifies a cluster and its indices, and whether an index has changed since it was looked at last.
-//!
-//! A name proves nothing: an index may have been deleted and made anew under it. Its UUID does, and that of the cluster tells two
-//! addresses of one cluster from two clusters. Nothing is changed from here.
+//! What a cluster has beside its indices, by name: what a snapshot of indices does not carry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::client::Client;
-use super::index::number;
-use super::request::{Request, batches};
-use crate::error::Result;
+use super::health::known;
+use super::request::Request;
+use super::version::Distribution;
+use crate::error::{ErrorKind, Result};
 
-/// What a cluster has, by identity.
+/// One kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    /// A template of the old kind (`_template`).
+    Template,
+    /// A composable template (`_index_template`).
+    IndexTemplate,
+    /// A part of composable templates (`_component_template`).
+    ComponentTemplate,
+    /// An ingest pipeline.
+    Pipeline,
+    /// A stored script.
+    StoredScript,
+    /// A lifecycle policy of indices (ILM).
+    LifecyclePolicy,
+    /// A lifecycle policy of snapshots (SLM).
+    SnapshotPolicy,
+    /// A state management policy of OpenSearch (ISM).
+    IsmPolicy,
+    /// A role.
+    Role,
+    /// A user.
+    User,
+}
+
+impl Thing {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::IndexTemplate => "composable template",
+            Self::ComponentTemplate => "component template",
+            Self::Pipeline => "ingest pipeline",
+            Self::StoredScript => "stored script",
+            Self::LifecyclePolicy => "lifecycle policy",
+            Self::SnapshotPolicy => "snapshot policy",
+            Self::IsmPolicy => "state management policy",
+            Self::Role => "role",
+            Self::User => "user",
+        }
+    }
+}
+
+/// What a cluster has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The cluster's own UUID; empty if it does not tell.
-    pub cluster: String,
-    /// Every index by its name.
-    pub indices: BTreeMap<String, Held>,
+    /// The names of what it has, by kind. A kind that could not be read is not in it.
+    pub things: BTreeMap<Thing, BTreeSet<String>>,
+    /// Those of them that products bring along.
+    pub managed: BTreeSet<(Thing, String)>,
+    /// The composable templates that make data streams, with their patterns.
+    pub stream_patterns: Vec<String>,
+    /// Lifecycle policies that delete indices.
+    pub deleting: BTreeSet<String>,
 }
 
-/// One index, by identity.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Its UUID. An index that is restored over keeps it; one that is made anew gets another.
-    pub uuid: String,
-    /// The number of the version that created it.
-    pub created: Option<i64>,
-    /// The blocks that are set: `write`, `read_only`, ….
-    pub blocks: Vec<String>,
-    /// The snapshot and the repository that a searchable snapshot takes its data from.
-    pub mounted: Option<(String, String)>,
-    /// Whether Elasticsearch 8 marked it read-only for the next major version.
-    pub is_verified_read_only: bool,
-}
-
-impl Held {
-    /// Whether writes are blocked by `index.blocks.write`.
+impl Inventory {
+    /// Whether it has this.
     #[must_use]
-    pub fn is_write_blocked(&self) -> bool {
-        self.blocks.iter().any(|block| block == "write")
+    pub fn has(&self, thing: Thing, name: &str) -> bool {
+        self.things.get(&thing).is_some_and(|names| names.contains(name))
+    }
+
+    fn is_managed(&self, thing: Thing, name: &str) -> bool {
+        self.managed.contains(&(thing, name.to_owned()))
+    }
+
+    /// What this one has and `other` lacks, where both tell. What products bring along themselves is left out.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> BTreeMap<Thing, Vec<String>> {
+        let mut missing = BTreeMap::new();
+        for (thing, names) in &self.things {
+            let Some(there) = other.things.get(thing) else { continue };
+            let names: Vec<String> = names
+                .difference(there)
+                .filter(|name| !name.starts_with('.') && !self.is_managed(*thing, name))
+                .cloned()
+                .collect();
+            if !names.is_empty() {
+                missing.insert(*thing, names);
+            }
+        }
+        missing
     }
 }
 
-const FIELDS: &str = "metadata.cluster_uuid,metadata.indices.*.settings.index.uuid,\
-    metadata.indices.*.settings.index.version.created,metadata.indices.*.settings.index.blocks,\
-    metadata.indices.*.settings.index.store,metadata.indices.*.settings.index.verified_read_only,\
-    metadata.indices.*.settings.index.searchable_snapshot";
-
-/// Reads what the cluster has, hidden and closed indices too.
+/// Reads what a cluster has. Kinds that it does not know or does not show us are left out.
 pub async fn read(client: &Client) -> Result<Inventory> {
-    let request = Request::get("read the identities of the indices", &["_cluster", "state", "metadata"]);
-    Ok(parse(&client.call(request.query("filter_path", FIELDS)).await?))
+    const FIELDS: &str = "metadata.templates.*.order,metadata.index_template.index_template.*.index_patterns,\
+        metadata.index_template.index_template.*.data_stream,metadata.component_template.component_template.*.version,\
+        metadata.component_template.component_template.*.template,metadata.stored_scripts.*.lang,\
+        metadata.ingest.pipeline.id,metadata.index_lifecycle.policies.*.policy.phases.delete,\
+        metadata.index_lifecycle.policies.*.version,metadata.snapshot_lifecycle.policies.*.policy.name,\
+        metadata.index_template.index_template.*._meta.managed,\
+        metadata.component_template.component_template.*._meta.managed,metadata.ingest.pipeline.config._meta.managed,\
+        metadata.index_lifecycle.policies.*.policy._meta.managed";
+    let request = Request::get("read what the cluster has beside its indices", &["_cluster", "state", "metadata"]);
+    let state = client.call(request.query("filter_path", FIELDS).query("flat_settings", "true")).await?;
+    let mut inventory = of_state(&state["metadata"], client);
+    let is_open_search = client.version().distribution == Distribution::OpenSearch;
+    if is_open_search && let Some(policies) = shown(client, &["_plugins", "_ism", "policies"]).await? {
+        let policies = policies["policies"].as_array().into_iter().flatten();
+        let names = policies.filter_map(|policy| policy["_id"].as_str()).map(str::to_owned).collect();
+        inventory.things.insert(Thing::IsmPolicy, names);
+    }
+    let (roles, users): (&[&str], &[&str]) = if is_open_search {
+        (&["_plugins", "_security", "api", "roles"], &["_plugins", "_security", "api", "internalusers"])
+    } else if client.version().major < 7 {
+        (&["_xpack", "security", "role"], &["_xpack", "security", "user"])
+    } else {
+        (&["_security", "role"], &["_security", "user"])
+    };
+    for (thing, path) in [(Thing::Role, roles), (Thing::User, users)] {
+        if let Some(told) = shown(client, path).await? {
+            let own = told.as_object().into_iter().flatten().filter(|(_, about)| !is_built_in(about));
+            inventory.things.insert(thing, own.map(|(name, _)| name.clone()).collect());
+        }
+    }
+    Ok(inventory)
 }
 
-fn parse(state: &Value) -> Inventory {
-    let metadata = &state["metadata"];
-    let indices = metadata["indices"].as_object().into_iter().flatten();
+fn of_state(metadata: &Value, client: &Client) -> Inventory {
+    let keys = |value: &Value| -> BTreeSet<String> {
+        value.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    let composable = &metadata["index_template"]["index_template"];
+    let policies = &metadata["index_lifecycle"]["policies"];
+    let pipelines = metadata["ingest"]["pipeline"].as_array().into_iter().flatten();
+    let mut things = BTreeMap::from([
+        (Thing::Template, keys(&metadata["templates"])),
+        (Thing::IndexTemplate, keys(composable)),
+        (Thing::ComponentTemplate, keys(&metadata["component_template"]["component_template"])),
+        (Thing::StoredScript, keys(&metadata["stored_scripts"])),
+        (Thing::Pipeline, pipelines.filter_map(|one| one["id"].as_str()).map(str::to_owned).collect()),
+    ]);
+    if client.version().distribution == Distribution::Elasticsearch {
+        things.insert(Thing::LifecyclePolicy, keys(policies));
+        things.insert(Thing::SnapshotPolicy, keys(&metadata["snapshot_lifecycle"]["policies"]));
+    }
+    let mut managed = BTreeSet::new();
+    let component = &metadata["component_template"]["component_template"];
+    for (thing, list, about) in [
+        (Thing::IndexTemplate, composable, ""),
+        (Thing::ComponentTemplate, component, ""),
+        (Thing::LifecyclePolicy, policies, "/policy"),
+    ] {
+        let all = list.as_object().into_iter().flatten();
+        let ours = all.filter(|(_, one)| one.pointer(&format!("{about}/_meta/managed")) == Some(&Value::Bool(true)));
+        managed.extend(ours.map(|(name, _)| (thing, name.clone())));
+    }
+    let all = metadata["ingest"]["pipeline"].as_array().into_iter().flatten();
+    let ours = all.filter(|one| one["config"]["_meta"]["managed"] == true);
+    managed.extend(ours.filter_map(|one| Some((Thing::Pipeline, one["id"].as_str()?.to_owned()))));
+    let all = composable.as_object().into_iter().flatten();
+    let streams = all.filter(|(_, template)| template["data_stream"].is_object());
+    let patterns = streams.flat_map(|(_, template)| template["index_patterns"].as_array().into_iter().flatten());
+    let all = policies.as_object().into_iter().flatten();
+    let deleting = all.filter(|(_, policy)| policy["policy"]["phases"]["delete"].is_object());
     Inventory {
-        cluster: metadata["cluster_uuid"].as_str().unwrap_or_default().to_owned(),
-        indices: indices.map(|(name, index)| (name.clone(), held(&index["settings"]["index"]))).collect(),
+        stream_patterns: patterns.filter_map(Value::as_str).map(str::to_owned).collect(),
+        deleting: deleting.map(|(name, _)| name.clone()).collect(),
+        managed,
+        things,
     }
 }
 
-fn held(settings: &Value) -> Held {
-    let text = |value: &Value| value.as_str().unwrap_or("an unknown one").to_owned();
-    let blocks = settings["blocks"].as_object().into_iter().flatten();
-    let mounted = match settings["store"]["type"].as_str() {
-        Some("snapshot") => {
-            let store = &settings["store"]["snapshot"];
-            Some((text(&store["snapshot_name"]), text(&store["repository_name"])))
-        }
-        Some("remote_snapshot") => {
-            let store = &settings["searchable_snapshot"];
-            Some((text(&store["snapshot_id"]["name"]), text(&store["repository"])))
-        }
-        _ => None,
-    };
-    Held {
-        uuid: settings["uuid"].as_str().unwrap_or_default().to_owned(),
-        created: number(&settings["version"]["created"]).and_then(|number| number.try_into().ok()),
-        blocks: blocks.filter(|(_, on)| is_on(on)).map(|(name, _)| name.clone()).collect(),
-        mounted,
-        is_verified_read_only: is_on(&settings["verified_read_only"]),
+/// An answer, or nothing where the server does not know the question or does not answer us.
+async fn shown(client: &Client, path: &[&str]) -> Result<Option<Value>> {
+    match known(client.call(Request::get("read what the cluster has", path)).await) {
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unavailable) => Ok(None),
+        other => other,
     }
 }
 
-fn is_on(value: &Value) -> bool {
-    value == "true" || value == true
-}
-
-/// A digest of everything that a snapshot of these indices would hold: it changes whenever a document, a mapping, a setting or an alias
-/// does. None before 6.0, whose shards number no operations.
-///
-/// It may change although nothing did, for example when a shard moved its primary; it never stays although something changed.
-pub async fn digest(client: &Client, names: &[String]) -> Result<Option<String>> {
-    let mut digest = Sha256::new();
-    for batch in batches(names.iter().map(String::as_str)) {
-        let stats = Request::get("read the sequence numbers of the shards", &[])
-            .names(&batch)
-            .word("_stats")
-            .query("level", "shards")
-            .query(
-                "filter_path",
-                "indices.*.uuid,indices.*.shards.*.routing.primary,indices.*.shards.*.docs,indices.*.shards.*.seq_no.max_seq_no",
-            );
-        let stats = client.call(stats).await?;
-        let Some(primaries) = primaries(&stats) else { return Ok(None) };
-        digest.update(primaries);
-        let metadata = Request::get("read the metadata of the indices", &["_cluster", "state", "metadata"])
-            .names(&batch)
-            .query("filter_path", "metadata.indices.*.mappings,metadata.indices.*.aliases,metadata.indices.*.settings");
-        digest.update(client.call(metadata).await?["metadata"]["indices"].to_string());
-    }
-    let mut text = String::new();
-    for byte in digest.finalize() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    Ok(Some(text))
-}
-
-/// The state of each primary in a fixed order; none if one of them does not tell its sequence number.
-fn primaries(stats: &Value) -> Option<String> {
-    let mut text = String::new();
-    for (name, index) in stats["indices"].as_object().into_iter().flatten() {
-        text.push_str(&format!("{name} {}\n", index["uuid"]));
-        for (number, copies) in index["shards"].as_object()? {
-            let primary = copies.as_array()?.iter().find(|copy| copy["routing"]["primary"] == true)?;
-            let last = primary["seq_no"]["max_seq_no"].as_i64()?;
-            // Neither deleted documents nor bytes: they change with a flush or a merge, in which nothing happened.
-            text.push_str(&format!("{number} {last} {}\n", primary["docs"]["count"]));
-        }
-    }
-    Some(text)
-}
-
-/// Where an open index says that its shards came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// All of its primaries are there and were restored from this repository and snapshot.
-    Snapshot {
-        /// The repository's name.
-        repository: String,
-        /// The snapshot's name.
-        snapshot: String,
-        /// How many primaries say so. A shard that failed for good says nothing, so the number must be that of the index.
-        primaries: u32,
-    },
-    /// Something else, or the cluster does not remember: after a restart of its node a shard only says that it was there.
-    Elsewhere,
-}
-
-/// Where open indices came from, by name. One that the cluster says nothing about is left out.
-pub async fn origins(client: &Client, names: &[String]) -> Result<BTreeMap<String, Origin>> {
-    let mut origins = BTreeMap::new();
-    for batch in batches(names.iter().map(String::as_str)) {
-        let request = Request::get("read where the indices came from", &[]).names(&batch).word("_recovery");
-        let answer = client.call(request).await?;
-        for (name, index) in answer.as_object().into_iter().flatten() {
-            origins.insert(name.clone(), origin(&index["shards"]));
-        }
-    }
-    Ok(origins)
-}
-
-fn origin(shards: &Value) -> Origin {
-    let primaries: Vec<&Value> =
-        shards.as_array().into_iter().flatten().filter(|shard| shard["primary"] == true).collect();
-    let text = |shard: &Value, key: &str| shard["source"][key].as_str().unwrap_or_default().to_owned();
-    let Some(first) = primaries.first() else { return Origin::Elsewhere };
-    let (repository, snapshot) = (text(first, "repository"), text(first, "snapshot"));
-    let same = |shard: &&Value| {
-        shard["type"] == "SNAPSHOT"
-            && shard["stage"] == "DONE"
-            && text(shard, "repository") == repository
-            && text(shard, "snapshot") == snapshot
-    };
-    if !primaries.iter().all(same) {
-        return Origin::Elsewhere;
-    }
-    Origin::Snapshot { repository, snapshot, primaries: u32::try_from(primaries.len()).unwrap_or(u32::MAX) }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_index_is_told_by_its_uuid_and_its_blocks() {
-        let found = parse(&json!({ "metadata": { "cluster_uuid": "c1", "indices": {
-            "movies": { "settings": { "index": { "uuid": "u1", "version": { "created": "5061699" }, "blocks": { "write": "true", "read_only": "false" } } } },
-        } } }));
-        let movies = &found.indices["movies"];
-        assert_eq!((found.cluster.as_str(), movies.uuid.as_str(), movies.created), ("c1", "u1", Some(5_061_699)));
-        assert!(movies.is_write_blocked() && movies.blocks == ["write"]);
-    }
-
-    #[test]
-    fn a_shard_without_a_sequence_number_gives_no_digest() {
-        let shard = |seq_no: Value| json!({ "indices": { "m": { "uuid": "u", "shards": { "0": [{ "routing": { "primary": true }, "docs": { "count": 3 }, "seq_no": seq_no }] } } } });
-        assert!(primaries(&shard(json!({ "max_seq_no": 2 }))).is_some());
-        assert_eq!(primaries(&shard(Value::Null)), None);
-    }
-
-    #[test]
-    fn an_index_comes_from_a_snapshot_only_with_all_of_its_primaries() {
-        let shard = |kind: &str, snapshot: &str| json!({ "primary": true, "type": kind, "stage": "DONE", "source": { "repository": "r", "snapshot": snapshot } });
-        assert_eq!(
-            origin(&json!([shard("SNAPSHOT", "s"), shard("SNAPSHOT", "s")])),
-            Origin::Snapshot { repository: "r".into(), snapshot: "s".into(), primaries: 2 }
-        );
-        assert_eq!(origin(&json!([shard("SNAPSHOT", "s"), shard("SNAPSHOT", "t")])), Origin::Elsewhere);
-        assert_eq!(origin(&json!([shard("EXISTING_STORE", "s")])), Origin::Elsewhere);
-        assert_eq!(origin(&json!([])), Origin::Elsewhere);
-    }
+/// What the product made itself.
+fn is_built_in(about: &Value) -> bool {
+    about["metadata"]["_reserved"] == true || about["reserved"] == true || about["static"] == true
 }

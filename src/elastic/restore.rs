@@ -28,6 +28,16 @@ pub enum Aliases {
     Dropped,
 }
 
+/// Whether shards that the snapshot lacks may come back empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shortfall {
+    /// They may not.
+    #[default]
+    Refused,
+    /// They may.
+    Empty,
+}
+
 /// Settings of the source that must not come back on the target (finding 12): a write block set for the cutover, a filter
 /// that names the source's nodes, the mark of a follower.
 pub const IGNORED: [&str; 3] =
@@ -37,7 +47,7 @@ pub const IGNORED: [&str; 3] =
 const MOST_TRIES: &str = "index.allocation.max_retries";
 
 /// A restore, resolved down to names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Order {
     /// The repository it comes from.
     pub repository: String,
@@ -57,6 +67,8 @@ pub struct Order {
     pub settings: BTreeMap<String, Value>,
     /// The bytes that will have been restored, if they are known; for progress.
     pub bytes: Option<u64>,
+    /// What about shards that the snapshot lacks.
+    pub shortfall: Shortfall,
 }
 
 /// A restore that the cluster has taken on.
@@ -145,10 +157,30 @@ fn begun(order: &Order) -> Started {
     }
 }
 
-/// Takes up the restore of exactly these indices out of this snapshot if it runs already, for example because an earlier
-/// command was interrupted.
-pub async fn resume(client: &Client, order: &Order) -> Result<Option<Started>> {
-    Ok(is_running(client, order).await?.then(|| begun(order)))
+impl Order {
+    /// The document that is sent.
+    #[must_use]
+    pub fn body(&self, client: &Client) -> Value {
+        body(client, self)
+    }
+
+    /// The restore as it is followed, whoever began it.
+    #[must_use]
+    pub fn begun(&self) -> Started {
+        begun(self)
+    }
+}
+
+/// The restores out of this snapshot that run, each by the names of its indices in the cluster.
+pub async fn running_of(client: &Client, repository: &str, snapshot: &str) -> Result<Vec<BTreeSet<String>>> {
+    let state = running(client).await?;
+    let entries = state["restore"]["snapshots"].as_array().into_iter().flatten();
+    let ours = entries.filter(|entry| entry["repository"] == repository && entry["snapshot"] == snapshot);
+    let names = |entry: &Value| -> BTreeSet<String> {
+        let indices = entry["indices"].as_array().into_iter().flatten();
+        indices.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    Ok(ours.map(names).filter(|names| !names.is_empty()).collect())
 }
 
 /// Deletes indices in which a restore hangs, and waits until the cluster has let go of it.
@@ -189,7 +221,7 @@ fn body(client: &Client, order: &Order) -> Value {
         "ignore_unavailable": false,
         "include_global_state": false,
         "include_aliases": order.aliases == Aliases::Restored,
-        "partial": false,
+        "partial": order.shortfall == Shortfall::Empty,
     });
     if let Some(rename) = &order.rename {
         body["rename_pattern"] = rename.pattern().into();
@@ -291,6 +323,17 @@ async fn is_running(client: &Client, order: &Order) -> Result<bool> {
         running.flat_map(|entry| entry["indices"].as_array().into_iter().flatten()).filter_map(Value::as_str);
     let found: BTreeSet<&str> = indices.by_ref().collect();
     Ok(found == targets)
+}
+
+/// Whether these indices are open and say that they came from this snapshot.
+pub async fn came_from(client: &Client, repository: &str, snapshot: &str, targets: &[String]) -> Result<bool> {
+    let order = Order {
+        repository: repository.to_owned(),
+        snapshot: snapshot.to_owned(),
+        targets: targets.to_vec(),
+        ..Order::default()
+    };
+    is_done(client, &order).await
 }
 
 /// None of the targets was open before, so if all of them are and say that they came from our snapshot, it is done.

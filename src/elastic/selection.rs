@@ -60,14 +60,66 @@ pub(super) fn backing<'a>(stream: &str, indices: &'a [String]) -> Vec<&'a str> {
     indices.iter().map(String::as_str).filter(|index| belongs(index)).collect()
 }
 
-/// Chooses by `patterns` (none means all) among a snapshot's indices and data streams.
+/// The indices and data streams that clusters and their tools keep for themselves, with whose they are. Up to 7.x a cluster restores
+/// them by name like any other and breaks what uses them; from 8.0 on they come as part of a feature's state, if at all.
+const SYSTEM: [(&str, &str); 27] = [
+    (".kibana*", "Kibana"),
+    (".opensearch_dashboards*", "OpenSearch Dashboards"),
+    (".security*", "security"),
+    (".opendistro_security", "security"),
+    (".opendistro*", "OpenSearch plugins"),
+    (".opensearch*", "OpenSearch plugins"),
+    (".plugins-*", "OpenSearch plugins"),
+    (".ql-datasources", "OpenSearch plugins"),
+    (".replication-metadata-store", "OpenSearch replication"),
+    (".tasks", "tasks"),
+    (".watches", "Watcher"),
+    (".triggered_watches", "Watcher"),
+    (".watcher-history*", "Watcher"),
+    (".monitoring*", "monitoring"),
+    (".ml*", "machine learning"),
+    (".transform*", "transforms"),
+    (".data-frame*", "transforms"),
+    (".apm*", "APM"),
+    (".fleet*", "Fleet"),
+    (".async-search*", "searches"),
+    (".reporting*", "reporting"),
+    (".geoip_databases", "GeoIP"),
+    (".enrich-*", "enrich policies"),
+    (".slm-history*", "snapshot policies"),
+    ("slm-history-*", "snapshot policies"),
+    ("ilm-history-*", "lifecycle policies"),
+    ("security-auditlog-*", "security"),
+];
+
+/// Whose index or data stream this is, if a cluster or a tool of it keeps it for itself.
+#[must_use]
+pub fn owner(name: &str) -> Option<&'static str> {
+    let name = name.strip_prefix(".ds-").unwrap_or(name);
+    SYSTEM.iter().find(|(pattern, _)| matches(pattern, name)).map(|(_, owner)| *owner)
+}
+
+/// Chooses by `patterns` as [`choose`] does; none means everything but the cluster's own.
+pub fn select(patterns: &[String], indices: &[String], data_streams: &[String]) -> Result<Selection> {
+    choose(patterns, Preset::AllButSystem, indices, data_streams)
+}
+
+/// Chooses by `patterns` among a snapshot's indices and data streams; none means what `preset` says.
 ///
 /// Fails with [`ErrorKind::NotFound`] when an entry names or matches nothing, or when nothing remains.
-pub fn select(patterns: &[String], indices: &[String], data_streams: &[String]) -> Result<Selection> {
-    let everything: Vec<String> = vec!["*".into()];
-    let patterns = if patterns.is_empty() { &everything } else { patterns };
+pub fn choose(patterns: &[String], preset: Preset, indices: &[String], data_streams: &[String]) -> Result<Selection> {
+    let words: &[&str] = match preset {
+        Preset::AllButSystem => &["*"],
+        Preset::All => &["*", ".*"],
+    };
+    let everything: Vec<String> = words.iter().map(ToString::to_string).collect();
+    let is_preset = patterns.is_empty();
+    let patterns = if is_preset { &everything } else { patterns };
     let mut chosen: BTreeSet<&str> = BTreeSet::new();
-    let names: BTreeSet<&str> = indices.iter().chain(data_streams).map(String::as_str).collect();
+    let mut names: BTreeSet<&str> = indices.iter().chain(data_streams).map(String::as_str).collect();
+    if is_preset && preset == Preset::AllButSystem {
+        names.retain(|name| owner(name).is_none());
+    }
     for (position, entry) in patterns.iter().enumerate() {
         let (pattern, adds) = match entry.strip_prefix('-') {
             Some(rest) => (rest, false),
@@ -77,7 +129,7 @@ pub fn select(patterns: &[String], indices: &[String], data_streams: &[String]) 
             chosen.extend(names.iter().filter(|name| !is_hidden(name)));
         }
         let found: Vec<&str> = names.iter().copied().filter(|name| meant(pattern, name)).collect();
-        if found.is_empty() && adds {
+        if found.is_empty() && adds && !is_preset {
             return Err(nothing(&format!("`{entry}`"), indices));
         }
         for name in found {
@@ -102,7 +154,11 @@ pub fn select(patterns: &[String], indices: &[String], data_streams: &[String]) 
             .collect(),
         left_out: indices
             .iter()
-            .filter(|name| is_hidden(name) && !chosen.contains(name.as_str()) && !brought.contains(name.as_str()))
+            .filter(|name| {
+                (is_hidden(name) || owner(name).is_some())
+                    && !chosen.contains(name.as_str())
+                    && !brought.contains(name.as_str())
+            })
             .cloned()
             .collect(),
         data_streams,
@@ -149,7 +205,7 @@ mod tests {
 
     fn chosen(patterns: &[&str]) -> Vec<String> {
         let indices = list(&[".kibana_1", "logs-1", "logs-2", "movies"]);
-        select(&list(patterns), &indices, &[]).unwrap().indices
+        choose(&list(patterns), Preset::default(), &indices, &[]).unwrap().indices
     }
 
     #[test]
@@ -164,7 +220,7 @@ mod tests {
     fn the_clusters_own_indices_come_only_when_asked_for() {
         assert_eq!(chosen(&[]), ["logs-1", "logs-2", "movies"]);
         assert_eq!(chosen(&[".kibana*"]), [".kibana_1"]);
-        let selection = select(&[], &list(&[".kibana_1", "movies"]), &[]).unwrap();
+        let selection = choose(&[], Preset::default(), &list(&[".kibana_1", "movies"]), &[]).unwrap();
         assert_eq!(selection.left_out, [".kibana_1"]);
     }
 
@@ -180,20 +236,32 @@ mod tests {
             &["-*"],
             &[".security*"],
         ] {
-            let error = select(&list(patterns), &indices, &[]).unwrap_err();
+            let error = choose(&list(patterns), Preset::default(), &indices, &[]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::NotFound, "{patterns:?}");
         }
-        assert_eq!(select(&[], &[], &[]).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(choose(&[], Preset::default(), &[], &[]).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]
     fn a_data_stream_brings_its_backing_indices() {
         let indices = list(&[".ds-logs-x-2024.01.01-000001", ".ds-logs-x-y-2024.01.01-000001", "movies"]);
-        let selection = select(&[], &indices, &list(&["logs-x"])).unwrap();
+        let selection = choose(&[], Preset::default(), &indices, &list(&["logs-x"])).unwrap();
         assert_eq!(selection.data_streams, ["logs-x"]);
         assert_eq!(selection.indices, ["movies"]);
         assert_eq!(selection.left_out, [".ds-logs-x-y-2024.01.01-000001"]);
         assert_eq!(backing("logs-x", &indices), [".ds-logs-x-2024.01.01-000001"]);
+    }
+
+    #[test]
+    fn all_but_system_leaves_out_what_tools_keep_under_ordinary_names() {
+        let indices = list(&[".ds-ilm-history-5-2024.01.01-000001", ".mine", "movies", "security-auditlog-2024.01.01"]);
+        let streams = list(&["ilm-history-5"]);
+        let selection = choose(&[], Preset::AllButSystem, &indices, &streams).unwrap();
+        assert_eq!((selection.indices, selection.data_streams.len()), (list(&["movies"]), 0));
+        assert_eq!(selection.left_out, [indices[0].clone(), indices[1].clone(), indices[3].clone()]);
+        let selection = choose(&[], Preset::All, &indices, &streams).unwrap();
+        assert_eq!((selection.indices.len(), selection.data_streams), (3, streams));
+        assert_eq!(owner(".kibana_task_manager_7"), Some("Kibana"));
     }
 
     proptest! {

@@ -103,10 +103,11 @@ pub async fn run(
     let report = inspect::run(end, &looking, reporter, cancel).await?;
     let found = report.snapshots.into_iter().find(|found| found.name == snapshot);
     let missing = || Error::new(ErrorKind::NotFound, format!("read the snapshot `{snapshot}` at `{}`", end.location));
-    found.and_then(|found| advise(found, target)).ok_or_else(missing)
+    found.and_then(|found| of(found, target)).ok_or_else(missing)
 }
 
-fn advise(snapshot: inspect::Snapshot, target: ClusterVersion) -> Option<Advice> {
+/// The advice that an inspection for this target holds; none if it did not judge.
+pub(super) fn of(snapshot: inspect::Snapshot, target: ClusterVersion) -> Option<Advice> {
     let made = snapshot.version_id.and_then(VersionId::new);
     let judged = snapshot.restorable.into_iter().next()?;
     let created: HashMap<&str, Option<i64>> =

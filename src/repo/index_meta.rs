@@ -18,6 +18,8 @@ pub struct IndexMeta {
     pub settings: BTreeMap<String, String>,
     /// The names of its aliases.
     pub aliases: Vec<String>,
+    /// Those of them that are written to through this index.
+    pub write_aliases: Vec<String>,
     /// `open` or `close`.
     pub state: Option<String>,
 }
@@ -91,8 +93,8 @@ impl<'de> Deserialize<'de> for Outer {
                     return Err(serde::de::Error::custom("there is no index in it"));
                 };
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                let (Texts(settings), Names(aliases)) = (inner.settings, inner.aliases);
-                Ok(Outer(IndexMeta { name, settings, aliases, state: inner.state }))
+                let (Texts(settings), Names(aliases, write_aliases)) = (inner.settings, inner.aliases);
+                Ok(Outer(IndexMeta { name, settings, aliases, write_aliases, state: inner.state }))
             }
         }
         deserializer.deserialize_map(Member)
@@ -158,6 +160,16 @@ impl<'de> Visitor<'de> for Setting<'_> {
         Ok(())
     }
 
+    fn visit_u64<E>(self, number: u64) -> std::result::Result<(), E> {
+        self.keep(&number);
+        Ok(())
+    }
+
+    /// The filter of an alias comes so.
+    fn visit_bytes<E>(self, _: &[u8]) -> std::result::Result<(), E> {
+        Ok(())
+    }
+
     fn visit_unit<E>(self) -> std::result::Result<(), E> {
         Ok(())
     }
@@ -176,9 +188,23 @@ impl<'de> Visitor<'de> for Setting<'_> {
     }
 }
 
-/// The names of the members of an object.
+/// The names of aliases, and of those that are written to.
 #[derive(Default)]
-struct Names(Vec<String>);
+struct Names(Vec<String>, Vec<String>);
+
+/// What an alias says of itself.
+#[derive(Default)]
+struct Alias {
+    is_write_index: bool,
+}
+
+impl<'de> Deserialize<'de> for Alias {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut texts = BTreeMap::new();
+        deserializer.deserialize_any(Setting { name: String::new(), texts: &mut texts })?;
+        Ok(Self { is_write_index: texts.get("is_write_index").is_some_and(|truth| truth == "true") })
+    }
+}
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -196,11 +222,14 @@ impl<'de> Deserialize<'de> for Names {
                 Ok(Names::default())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-                    names.push(name);
+                let mut names = Names::default();
+                while let Some((name, alias)) = map.next_entry::<String, Alias>()? {
+                    if alias.is_write_index {
+                        names.1.push(name.clone());
+                    }
+                    names.0.push(name);
                 }
-                Ok(Names(names))
+                Ok(names)
             }
         }
         deserializer.deserialize_any(Members)

@@ -137,12 +137,20 @@ impl Progress {
     fn status(&mut self, event: &Event<'_>) -> String {
         if let Event::Shards { doing, done, total, bytes, bytes_total } = event {
             let of = |total: u64, text: String| if total > 0 { format!(" of {text}") } else { String::new() };
+            let rate = self.rate.at(*bytes);
+            let left = bytes_total.saturating_sub(*bytes);
+            let left = if left > 0 && rate > 1.0 {
+                format!(", {} left", elapsed(Duration::from_secs_f64(left as f64 / rate)))
+            } else {
+                String::new()
+            };
             return format!(
-                "{doing}: {}{} shards, {}{}",
+                "{doing}: {}{} shards, {}{}, {}/s{left}",
                 grouped(*done),
                 of(*total, grouped(*total)),
                 Bytes(*bytes),
                 of(*bytes_total, Bytes(*bytes_total).to_string()),
+                Bytes(whole(rate)),
             );
         }
         let rate = self.rate.at(self.moved);
@@ -218,6 +226,16 @@ mod tests {
         let after = progress.status(&Event::PlanComplete);
         assert!(after.starts_with("copying data: 1 of 1 object, 2.0 KiB of 2.0 KiB"), "{after}");
         assert!(after.contains("0 under way"), "{after}");
+    }
+
+    #[test]
+    fn a_restore_shows_its_rate_and_what_is_left() {
+        let mut progress = Progress::new(true);
+        let event = |bytes| Event::Shards { doing: "restore", done: 1, total: 4, bytes, bytes_total: 4 << 30 };
+        progress.rate.at = Instant::now().checked_sub(Duration::from_secs(1)).expect("the clock has run for a second");
+        let shown = progress.status(&event(1 << 30));
+        assert!(shown.starts_with("restore: 1 of 4 shards, 1.0 GiB of 4.0 GiB, "), "{shown}");
+        assert!(shown.contains("/s, ") && shown.ends_with(" left"), "{shown}");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,9 +14,9 @@ use super::record::{Brought, Decided, Entry, Outcome};
 use super::state::{Round, State};
 use super::step::{Phase, Step};
 use super::{Job, Sides, carry};
-use crate::elastic::conflict::{self, Conflict};
-use crate::elastic::index::{self, Existing};
-use crate::elastic::inventory::{self, Origin};
+use crate::elastic::conflict::{self, Conflict, Piece, Policy};
+use crate::elastic::identity::{self, Held};
+use crate::elastic::index;
 use crate::elastic::selection::{self, Selection};
 use crate::elastic::snapshot::Shards;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,28 +34,30 @@ pub(super) async fn decide(
     state: &State,
     selection: &Selection,
     indices: &[String],
+    snapshot: &str,
 ) -> Result<Decided> {
     let now = index::existing(sides.target).await?;
-    let held = inventory::read(sides.target).await?;
-    let ours = state.ours();
-    let is_ours = |name: &str| held.indices.get(name).is_some_and(|index| ours.get(name) == Some(&index.uuid.as_str()));
-    let mut foreign: Existing = now.clone();
-    if job.restore.conflict != Conflict::Swap {
-        foreign.indices.retain(|name, _| !is_ours(name));
-        // An alias of ours is restored over with its index.
-        foreign.aliases.retain(|_, behind| !behind.iter().all(|index| is_ours(index)));
-    }
-    let rename = job.restore.rename.as_ref();
-    let plan = conflict::plan(selection, indices, rename, &foreign, job.restore.conflict)?;
+    let held = identity::read(sides.target).await?;
+    let known = state.ours();
+    let is_ours = |name: &str, index: &Held| known.get(name) == Some(&index.uuid.as_str());
+    let ours = held.indices.iter().filter(|(name, index)| is_ours(name, index)).map(|(name, _)| name.clone()).collect();
+    let policy = Policy {
+        conflict: job.restore.conflict,
+        prefix: &job.restore.prefix,
+        suffix: &snapshot.to_lowercase(),
+        ours: &ours,
+    };
+    let plan = conflict::plan(selection, indices, job.restore.rename.as_ref(), &now, policy)?;
     let taken = |name: &&str| now.indices.contains_key(*name);
-    let targets: BTreeSet<&str> = plan.pieces.iter().map(|piece| piece.target.as_str()).collect();
+    let targets: BTreeSet<&str> = plan.pieces().map(|piece| piece.target.as_str()).collect();
     let uuid = |name: &str| held.indices.get(name).map(|index| index.uuid.clone()).unwrap_or_default();
-    let open = |name: &&&str| now.indices.get(**name).is_some_and(|index| index.is_open);
     Ok(Decided {
         over: targets.iter().copied().filter(taken).map(|name| (name.to_owned(), uuid(name))).collect(),
-        close: targets.iter().filter(open).map(|name| (*name).to_owned()).collect(),
-        names: plan.names,
-        pieces: plan.pieces,
+        names: plan.units.iter().map(|unit| unit.name.clone()).collect(),
+        pieces: plan.pieces().cloned().collect(),
+        close: plan.close,
+        delete: plan.delete,
+        swaps: plan.swaps,
         skipped: plan.skipped,
     })
 }
@@ -67,41 +68,43 @@ pub(super) async fn conflicts(machine: &Machine<'_>, round: &Round) -> Result<Ou
     let preflight = round.preflight().cloned().unwrap_or_default();
     let wanted: Vec<String> = preflight.indices.iter().chain(&preflight.data_streams).cloned().collect();
     let selection = selection::select(&wanted, &snapshot.indices, &snapshot.data_streams)?;
-    let decided = decide(machine.job, machine.sides, &machine.state(), &selection, &snapshot.indices).await?;
+    let decided =
+        decide(machine.job, machine.sides, &machine.state(), &selection, &snapshot.indices, &snapshot.name).await?;
     for name in &decided.skipped {
         machine.reporter.report(&Event::Warning(&format!("`{name}` is skipped, as the target already has it")));
     }
     Ok(Outcome::Conflicts(decided))
 }
 
-/// Restores what was decided; a restore that an interrupted run has sent is taken up, not sent again.
+/// Restores what was decided. What an interrupted run has left is in the journal, in the restore's own words: it takes that up, and sends
+/// nothing again that arrived.
 pub(super) async fn restore(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
     let snapshot = carry::taken(round)?;
     let decided = round.decided().cloned().unwrap_or_default();
     if decided.pieces.is_empty() {
         return Ok(Outcome::Restore(Brought::default()));
     }
-    let tried_before = round.record(Step::Restore).is_some_and(|record| record.tries > 1);
-    if tried_before && let Some(brought) = machine.unless_cancelled(arrived(machine, round, &decided)).await? {
+    if let Some(pieces) = machine.state().finished(&snapshot.uuid) {
         machine.reporter.report(&Event::Warning("the restore had ended well before; it is not sent again"));
-        return Ok(Outcome::Restore(brought));
+        return machine.unless_cancelled(arrived(machine, &decided, pieces)).await;
     }
     let template = &machine.job.restore;
-    let conflict = match template.conflict {
-        Conflict::Fail | Conflict::Skip if !decided.over.is_empty() => Conflict::Close,
-        other => other,
-    };
+    // Where only ours are in the way, the policy for what is others' has nothing to say.
+    let only_ours = decided.delete.is_empty() && decided.swaps.is_empty() && !decided.over.is_empty();
     let options = restore::Options {
         repository: machine.job.registration.name.clone(),
         snapshot: Which::Named(snapshot.name.clone()),
         indices: decided.names.clone(),
-        conflict,
+        conflict: if only_ours { Conflict::Close } else { template.conflict },
+        copy: Some(Arc::new(machine.sides.to.clone())),
+        repair_from: Some(Arc::new(machine.sides.from.clone())),
+        source: Some(machine.sides.source.clone()),
         log: Some(Arc::new(Log(machine.book()))),
         left: machine.state().undo,
         ..template.clone()
     };
     let restored = restore::run(machine.sides.target, &options, machine.reporter.as_ref(), &machine.cancel).await?;
-    let held = inventory::read(machine.sides.target).await?;
+    let held = identity::read(machine.sides.target).await?;
     let targets: Vec<&String> = restored.pieces.iter().map(|piece| &piece.target).collect();
     Ok(Outcome::Restore(Brought {
         uuids: uuids(&targets, &held),
@@ -110,56 +113,28 @@ pub(super) async fn restore(machine: &Machine<'_>, round: &Round) -> Result<Outc
         shards: restored.shards,
         bytes: restored.bytes,
         reused_bytes: restored.reused_bytes,
+        missing: restored.missing.iter().map(|(thing, names)| (thing.word().to_owned(), names.clone())).collect(),
     }))
 }
 
-fn uuids(names: &[&String], held: &inventory::Inventory) -> BTreeMap<String, String> {
+fn uuids(names: &[&String], held: &identity::Inventory) -> BTreeMap<String, String> {
     let uuid = |name: &&String| Some(((*name).clone(), held.indices.get(*name)?.uuid.clone()));
     names.iter().filter_map(uuid).collect()
 }
 
-/// What the restore brought, if the cluster shows that it has ended well: every target is open, and each of its primaries says that it
-/// came from this snapshot.
-async fn arrived(machine: &Machine<'_>, round: &Round, decided: &Decided) -> Result<Option<Brought>> {
-    /// A request that the process before sent in its last moment may still be on its way.
-    const LOOKS: u32 = 3;
-    let snapshot = carry::taken(round)?;
-    let target = machine.sides.target;
-    let names: Vec<&String> = decided.pieces.iter().map(|piece| &piece.target).collect();
-    for look in 0..LOOKS {
-        let now = index::existing(target).await?;
-        let open: Vec<String> = names
-            .iter()
-            .filter(|name| now.indices.get(**name).is_some_and(|index| index.is_open))
-            .map(|name| (*name).clone())
-            .collect();
-        if open.len() == names.len() {
-            let origins = inventory::origins(target, &open).await?;
-            let from_it = |name: &&String| match (origins.get(*name), now.indices.get(*name)) {
-                (Some(Origin::Snapshot { repository, snapshot: from, primaries }), Some(index)) => {
-                    *repository == machine.job.registration.name && *from == snapshot.name && *primaries == index.shards
-                }
-                _ => false,
-            };
-            if names.iter().all(from_it) {
-                let held = inventory::read(target).await?;
-                let total: u64 =
-                    names.iter().filter_map(|name| now.indices.get(*name)).map(|index| u64::from(index.shards)).sum();
-                return Ok(Some(Brought {
-                    pieces: decided.pieces.clone(),
-                    shards: Shards { total, successful: total, failed: 0 },
-                    bytes: 0,
-                    reused_bytes: 0,
-                    uuids: uuids(&names, &held),
-                    created: names.into_iter().filter(|name| !decided.over.contains_key(*name)).cloned().collect(),
-                }));
-            }
-        }
-        if look + 1 < LOOKS {
-            tokio::time::sleep(machine.job.restore.patience.poll.min(Duration::from_secs(1))).await;
-        }
-    }
-    Ok(None)
+/// What a restore brought that had ended well when the process before was stopped. How many bytes that were is not known any more.
+async fn arrived(machine: &Machine<'_>, decided: &Decided, pieces: &[Piece]) -> Result<Outcome> {
+    let held = identity::read(machine.sides.target).await?;
+    let now = index::existing(machine.sides.target).await?;
+    let targets: Vec<&String> = pieces.iter().map(|piece| &piece.target).collect();
+    let total = targets.iter().filter_map(|name| now.indices.get(*name)).map(|index| u64::from(index.shards)).sum();
+    Ok(Outcome::Restore(Brought {
+        uuids: uuids(&targets, &held),
+        created: targets.into_iter().filter(|name| !decided.over.contains_key(*name)).cloned().collect(),
+        pieces: pieces.to_vec(),
+        shards: Shards { total, successful: total, failed: 0 },
+        ..Brought::default()
+    }))
 }
 
 /// Compares what arrived with what was written down.
@@ -183,7 +158,7 @@ pub(super) async fn finalise(machine: &Machine<'_>, round: &Round) -> Result<Out
     if !state.undo.is_clean() {
         restore::recover(target, &state.undo).await?;
     }
-    let held = inventory::read(target).await?;
+    let held = identity::read(target).await?;
     let pieces = round.brought().map(|brought| brought.pieces.clone()).unwrap_or_default();
     for piece in &pieces {
         let blocks = held.indices.get(&piece.target).map(|index| index.blocks.join(", ")).unwrap_or_default();

@@ -165,7 +165,7 @@ mod tests {
     fn the_last_round_and_the_middle_one_bound_the_outage() {
         let all = [10.0, 90.0, 20.0, 30.0].into_iter().zip(1..);
         let state = state(all.map(|(seconds, number)| round(number, Phase::Increment, seconds)));
-        let found = forecast(&state, Some(Duration::from_secs(60))).unwrap();
+        let found = forecast(&state, Some(Duration::from_mins(1))).unwrap();
         assert!((found.seconds - 60.0).abs() < 1e-9, "{found:?}");
         assert_eq!((found.go, found.trend, found.rounds, found.bytes), (Go::Go, Trend::Growing, 4, 7));
         assert_eq!(forecast(&state, Some(Duration::from_secs(59))).unwrap().go, Go::Wait);

@@ -299,6 +299,6 @@ mod tests {
             (grouped(7), grouped(1234), grouped(1_000_000)),
             ("7".into(), "1\u{202f}234".into(), "1\u{202f}000\u{202f}000".into())
         );
-        assert_eq!((seconds(3.14), seconds(90.0), seconds(7200.0)), ("3.1 s".into(), "1.5 min".into(), "2.0 h".into()));
+        assert_eq!((seconds(3.12), seconds(90.0), seconds(7200.0)), ("3.1 s".into(), "1.5 min".into(), "2.0 h".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::elastic::inventory::Inventory;
+use crate::elastic::identity::Inventory;
 use crate::elastic::{Distribution, Version};
 use crate::error::Result;
 use crate::ops::advice::{IndexAdvice, cluster_version};

@@ -16,7 +16,7 @@ use super::record::{End, Entry, Failure, Header, Intent, Outcome, VERSION};
 use super::state::{Round, State};
 use super::step::{Phase, Step};
 use super::{Job, Sides, bring, carry, preflight, prepare, rollback};
-use crate::elastic::inventory;
+use crate::elastic::identity;
 use crate::elastic::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
@@ -71,8 +71,8 @@ async fn header(job: &Job, sides: &Sides<'_>) -> Result<Header> {
         from: place(sides.from),
         to: place(sides.to),
         repository: job.registration.name.clone(),
-        source: inventory::read(sides.source).await?.cluster,
-        target: inventory::read(sides.target).await?.cluster,
+        source: identity::read(sides.source).await?.cluster,
+        target: identity::read(sides.target).await?.cluster,
         at: Timestamp::now(),
     })
 }

@@ -12,7 +12,7 @@ use super::record::{End, Preflight};
 use super::state::State;
 use super::step::Phase;
 use super::{Job, Sides, bring, live};
-use crate::elastic::inventory::{self, Inventory};
+use crate::elastic::identity::{self, Inventory};
 use crate::elastic::selection::{self, Selection};
 use crate::elastic::{index, undo};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +24,8 @@ use crate::ops::repository;
 /// Fails with all that is wrong: with the kind of the one thing if it is one, else with [`ErrorKind::Precondition`].
 pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<Preflight> {
     let mut wrong = Vec::new();
-    let here = inventory::read(sides.source).await?;
-    let there = inventory::read(sides.target).await?;
+    let here = identity::read(sides.source).await?;
+    let there = identity::read(sides.target).await?;
     wrong.extend(one_cluster(job, sides, &here, &there));
     wrong.extend(source_repository(job, sides).await?);
     wrong.extend(repository::admit(sides.target, &job.registration, job.policy).await.err());
@@ -40,13 +40,13 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
             if wrong.is_empty() {
                 let selection = Selection { indices: found.indices.clone(), ..selection };
                 let all = found.travelling();
-                wrong.extend(bring::decide(job, sides, state, &selection, &all).await.err());
+                wrong.extend(bring::decide(job, sides, state, &selection, &all, "new").await.err());
             }
         }
         Err(error) => wrong.push(error),
     }
     together(wrong)?;
-    found.digest = inventory::digest(sides.source, &found.travelling()).await?;
+    found.digest = identity::digest(sides.source, &found.travelling()).await?;
     tell_blocked(state, &here, &mut found);
     Ok(found)
 }

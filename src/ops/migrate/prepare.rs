@@ -15,7 +15,7 @@ use super::state::{Round, State};
 use super::step::{Phase, Step};
 use crate::elastic::block;
 use crate::elastic::creation::{self, Creation, GlobalState, Incomplete, Unavailable};
-use crate::elastic::inventory;
+use crate::elastic::identity;
 use crate::elastic::numbers::Settle;
 use crate::elastic::snapshot::{self, Snapshot, State as SnapshotState};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +28,7 @@ pub(super) async fn intent_to_block(machine: &Machine<'_>, state: &State, round:
         // What was blocked before is known only from before we blocked it.
         return Ok(Intent::Block { indices: indices.clone() });
     }
-    let held = inventory::read(machine.sides.source).await?;
+    let held = identity::read(machine.sides.source).await?;
     let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
     let ours = state.blocked();
     let indices = names.into_iter().filter_map(|name| {

@@ -267,6 +267,12 @@ pub struct Decided {
     pub over: BTreeMap<String, String>,
     /// Those among them that are open and closed first.
     pub close: Vec<String>,
+    /// The indices of others that are deleted first, where the policy says so.
+    #[serde(default)]
+    pub delete: Vec<String>,
+    /// The names that will point to what is restored beside them.
+    #[serde(default)]
+    pub swaps: BTreeMap<String, String>,
     /// The names that are taken and left as they are.
     pub skipped: Vec<String>,
 }
@@ -286,6 +292,9 @@ pub struct Brought {
     pub uuids: BTreeMap<String, String>,
     /// Those that were not there before: this migration made them.
     pub created: Vec<String>,
+    /// What the source has beside its indices and the target lacks, by kind.
+    #[serde(default)]
+    pub missing: BTreeMap<String, Vec<String>>,
 }
 
 /// An error, as the journal keeps it.

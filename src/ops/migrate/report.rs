@@ -271,6 +271,9 @@ fn warnings(state: &State) -> Vec<String> {
     let mut warnings = round.preflight().map(|found| found.warnings.clone()).unwrap_or_default();
     let skipped = round.decided().map(|decided| decided.skipped.clone()).unwrap_or_default();
     warnings.extend(skipped.into_iter().map(|name| format!("`{name}` was there and was left as it is")));
+    for (thing, names) in round.brought().into_iter().flat_map(|brought| &brought.missing) {
+        warnings.push(format!("the target lacks what the source has, {thing}: `{}`", names.join("`, `")));
+    }
     for record in &round.steps {
         match &record.result {
             Some(Outcome::LiftBlock { left, .. }) => {

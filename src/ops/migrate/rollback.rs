@@ -10,13 +10,13 @@ use super::record::Outcome;
 use super::state::State;
 use super::step::Step;
 use super::{Job, Sides};
-use crate::elastic::{block, inventory, repository, undo};
+use crate::elastic::{block, identity, repository, undo};
 use crate::error::Result;
 
 /// Lifts the blocks that we set.
 pub(super) async fn lift(machine: &Machine<'_>, state: &State) -> Result<Outcome> {
     let source = machine.sides.source;
-    let there = inventory::read(source).await?;
+    let there = identity::read(source).await?;
     let (mut lifted, mut left) = (Vec::new(), Vec::new());
     for one in state.blocked() {
         // An index made anew under the name was never blocked by us.
@@ -29,7 +29,7 @@ pub(super) async fn lift(machine: &Machine<'_>, state: &State) -> Result<Outcome
 
 /// What would be deleted, and what not with the reason.
 async fn doomed(job: &Job, sides: &Sides<'_>, state: &State) -> Result<(Vec<String>, BTreeMap<String, String>)> {
-    let there = inventory::read(sides.target).await?;
+    let there = identity::read(sides.target).await?;
     let (mut doomed, mut kept) = (Vec::new(), BTreeMap::new());
     for (name, uuid) in state.created() {
         let Some(held) = there.indices.get(&name) else { continue };

@@ -10,6 +10,7 @@ use super::record::{
     Blocked, Brought, Copied, Decided, End, Entry, Failure, Header, Intent, Outcome, Preflight, Taken,
 };
 use super::step::{Phase, Step};
+use crate::elastic::conflict::Piece;
 use crate::ops::restore::{self, Undo};
 
 /// A migration so far.
@@ -22,6 +23,12 @@ pub struct State {
     /// What the restore has changed at the target cluster and is still to be put back.
     #[serde(skip)]
     pub undo: Undo,
+    /// The snapshot, by its UUID, that was restored last, and what was to come of it.
+    #[serde(skip)]
+    pub(super) planned: Option<(String, Vec<Piece>)>,
+    /// Whether that ended well.
+    #[serde(skip)]
+    pub(super) is_finished: bool,
     /// The UUIDs of the indices that the target cluster has taken a restore on for, by name.
     #[serde(skip)]
     pub submitted: BTreeMap<String, String>,
@@ -92,8 +99,14 @@ impl State {
                 }
             }
             Entry::Restoring { told, .. } => {
-                if let restore::Entry::Submitted { indices } = &told {
-                    self.submitted.extend(indices.clone());
+                match &told {
+                    restore::Entry::Submitted { indices } => self.submitted.extend(indices.clone()),
+                    restore::Entry::Planned { uuid, pieces, .. } => {
+                        self.planned = Some((uuid.clone(), pieces.clone()));
+                        self.is_finished = false;
+                    }
+                    restore::Entry::Finished => self.is_finished = true,
+                    _ => {}
                 }
                 self.undo.note(&told);
             }
@@ -144,6 +157,13 @@ impl State {
             blocked.entry((&one.name, &one.uuid)).or_insert(one);
         }
         blocked.into_values().cloned().collect()
+    }
+
+    /// What came of the restore of this snapshot, if it ended well: nothing is left to be done about it then.
+    #[must_use]
+    pub fn finished(&self, snapshot: &str) -> Option<&[Piece]> {
+        let (uuid, pieces) = self.planned.as_ref()?;
+        (self.is_finished && uuid == snapshot).then_some(pieces)
     }
 
     /// The indices at the target that are ours, with their UUIDs: those that a restore of this migration made or filled.
