@@ -422,7 +422,7 @@ fn a_snapshot_of_indices_of_two_versions_restores_without_the_old_ones() {
 }
 
 #[test]
-#[ignore = "twelve engines: about half an hour"]
+#[ignore = "twelve engines: about a quarter of an hour"]
 fn every_pair_restores_or_is_refused_as_the_matrix_says() {
     matrix(&ENGINES, &ENGINES);
 }
