@@ -461,3 +461,36 @@ async fn skipping_leaves_what_is_there_and_a_cancelled_round_goes_on_later() {
     story.done(Phase::Baseline).await;
     assert_eq!(story.documents(), [3, 3]);
 }
+
+/// The program as a user runs it: the one-shot form, a job, and the phases beside each other.
+#[test]
+fn the_short_form_a_job_and_the_phases_are_told_apart() {
+    let scratch = scratch();
+    let run = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("snapferry").expect("it was built");
+        command.current_dir(scratch.path()).env_clear().env("HOME", scratch.path());
+        let output = command.args(arguments).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let text = "[job.movies]\nfrom = \"file:///nowhere/a\"\nto = \"file:///nowhere/b\"\nrepository = \"films\"\nto_cluster = \"http://127.0.0.1:1\"\nindexes = [\"a\", \"b\"]\n\n[job.movies.hooks]\nbefore_restore = [\"true\"]\n";
+    std::fs::write(scratch.path().join("snapferry.toml"), text).expect("writable");
+    for (arguments, said) in [
+        (
+            &["migrate", "file:///nowhere/a", "file:///nowhere/b", "--repository", "films"][..],
+            "the target cluster is not given",
+        ),
+        (&["migrate", "nosuch"], "no job has that name"),
+        (&["migrate", "movies"], "`indexes` of `[job.movies]` is read as `indices`"),
+        (&["migrate", "baseline", "movies"], "`from_cluster` is not given"),
+        (&["migrate", "status", "movies"], "there is no journal at"),
+        (&["migrate", "cutover", "movies", "--delete-created"], "--rollback"),
+        (&["migrate"], "<FROM|JOB>"),
+    ] {
+        let (code, stderr) = run(arguments);
+        assert!(code != Some(0) && stderr.contains(said), "{arguments:?}: {code:?} {stderr}");
+    }
+    std::fs::write(scratch.path().join("snapferry.toml"), text.replace("before_restore", "before_dinner"))
+        .expect("writable");
+    let (code, stderr) = run(&["migrate", "status", "movies"]);
+    assert!(code == Some(2) && stderr.contains("`before_dinner` in `[job.movies.hooks]` names no step"), "{stderr}");
+}

@@ -63,7 +63,7 @@ pub(super) struct JobFlags {
     /// Write the report to this file, as HTML, and beside it as JSON
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// The journal [default: `<job>.journal` in `$XDG_STATE_HOME/snapferry` or `~/.local/state/snapferry`]
+    /// The journal, if it shall not be `<job>.journal` in `$XDG_STATE_HOME/snapferry` or `~/.local/state/snapferry`
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     #[command(flatten)]

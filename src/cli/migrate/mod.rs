@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    once: Option<once::Once>,
+    once: once::Once,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,17 +56,12 @@ enum Command {
 
 impl Args {
     pub(super) async fn run(&self, session: &Session) -> Result<Outcome> {
-        match (&self.command, &self.once) {
-            (Some(Command::Baseline(args)), _) => Box::pin(args.run(session, Phase::Baseline, round::Start::Any)).await,
-            (Some(Command::Increment(args)), _) => {
-                Box::pin(args.run(session, Phase::Increment, round::Start::Any)).await
-            }
-            (Some(Command::Cutover(args)), _) => Box::pin(args.run(session)).await,
-            (Some(Command::Status(args)), _) => args.run(session),
-            (None, Some(args)) => Box::pin(args.run(session)).await,
-            (None, None) => Err(crate::error::Error::new(crate::error::ErrorKind::Invalid, "migrate")
-                .because("nothing is named")
-                .hint("see `migrate --help`")),
+        match &self.command {
+            Some(Command::Baseline(args)) => Box::pin(args.run(session, Phase::Baseline, round::Start::Any)).await,
+            Some(Command::Increment(args)) => Box::pin(args.run(session, Phase::Increment, round::Start::Any)).await,
+            Some(Command::Cutover(args)) => Box::pin(args.run(session)).await,
+            Some(Command::Status(args)) => args.run(session),
+            None => Box::pin(self.once.run(session)).await,
         }
     }
 }

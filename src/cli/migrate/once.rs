@@ -30,8 +30,8 @@ use crate::transfer::Totals;
 #[derive(Debug, clap::Args)]
 pub(super) struct Once {
     /// Where to copy from: `s3://bucket/prefix`, `file:///absolute/path`, or the name of a configured store, with an optional path behind it; or, alone, the name of a `[job.<name>]` section
-    #[arg(value_name = "FROM|JOB")]
-    from: String,
+    #[arg(value_name = "FROM|JOB", required = true)]
+    from: Option<String>,
     /// Where to copy to, written the same way
     to: Option<String>,
     /// The cluster to bring the data up on: a URL or the name of an `[elastic.<name>]` section
@@ -104,7 +104,7 @@ impl Once {
                 .hint(format!("add `{flag}`, or a `[job.<name>]` section to the configuration that says it"))
         };
         let (from, to) = match &self.to {
-            Some(to) => (self.from.clone(), to.clone()),
+            Some(to) => (self.named()?, to.clone()),
             None => (
                 job.from.clone().ok_or_else(|| missing("where to copy from", "FROM"))?,
                 job.to.clone().ok_or_else(|| missing("where to copy to", "TO"))?,
@@ -159,18 +159,26 @@ impl Once {
 }
 
 impl Once {
+    /// What comes first, which only a subcommand may leave out.
+    fn named(&self) -> Result<String> {
+        self.from.clone().ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "migrate").because("nothing is named").hint("see `migrate --help`")
+        })
+    }
+
     /// What the job says, if one is named.
     fn job(&self, session: &Session) -> Result<Job> {
         if self.to.is_some() {
             return Ok(Job::default());
         }
-        session.config.job(&self.from)?.ok_or_else(|| {
+        let from = self.named()?;
+        session.config.job(&from)?.ok_or_else(|| {
             let known: Vec<&str> = session.config.jobs().collect();
             let known =
                 if known.is_empty() { String::new() } else { format!("; configured: `{}`", known.join("`, `")) };
-            Error::new(ErrorKind::Invalid, format!("migrate `{}`", self.from))
+            Error::new(ErrorKind::Invalid, format!("migrate `{from}`"))
                 .because("no job has that name, and no place to copy to is given")
-                .hint(format!("give both places, `migrate FROM TO`, or configure `[job.{}]`{known}", self.from))
+                .hint(format!("give both places, `migrate FROM TO`, or configure `[job.{from}]`{known}"))
         })
     }
 
