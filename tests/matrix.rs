@@ -352,7 +352,7 @@ fn matrix(sources: &[&'static str], targets: &[&'static str]) {
         }
     }
     report(&tried, begun.elapsed());
-    let differs = tried.iter().filter(|one| !one.agrees).count();
+    let differs = tried.iter().filter(|one| !one.agrees || one.refused_at_once == Some(false)).count();
     assert_eq!(differs, 0, "{differs} of {} pairs differ; they are above", tried.len());
 }
 
