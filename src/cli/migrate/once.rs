@@ -50,7 +50,7 @@ pub(super) struct Once {
     #[arg(long)]
     leave_out_incompatible: bool,
     /// Say what would be copied and what the target would make of it, and change nothing
-    #[arg(long)]
+    #[arg(long = "dry-run")]
     preview: bool,
     #[command(flatten)]
     restoring: Restoring,

@@ -19,7 +19,7 @@ pub(super) struct Rounding {
     #[command(flatten)]
     pub(super) flags: JobFlags,
     /// Say what the round would do, and change nothing
-    #[arg(long)]
+    #[arg(long = "dry-run")]
     pub(super) preview: bool,
 }
 
