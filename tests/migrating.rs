@@ -84,6 +84,7 @@ impl Story {
         let stop = match stop {
             Stop::Before(at) => Stop::Before(so_far + at),
             Stop::After(at) => Stop::After(so_far + at),
+            Stop::Late(at, later) => Stop::Late(so_far + at, later),
         };
         cluster.with(|world| world.stop = Some(stop));
         let work = advance(&self.job, &sides, phase, false, Arc::new(Silent), CancellationToken::new());
@@ -249,6 +250,45 @@ async fn stopped_once(phase: Phase, at_target: bool, stop: Stop) -> bool {
     assert!(state.open().is_none(), "{told}");
     story.nothing_is_restored_twice();
     true
+}
+
+/// The process is gone, and its request for the restore still waits for the master.
+#[tokio::test]
+async fn a_restore_that_arrives_after_its_process_is_gone_is_taken_up() {
+    for phase in [Phase::Baseline, Phase::Increment, Phase::Cutover] {
+        let plain = Box::pin(before(phase)).await;
+        let so_far = requests(&plain);
+        drop(plain.clients().await);
+        let to_connect = requests(&plain) - so_far;
+        plain.done(phase).await;
+        let at = plain
+            .target
+            .with(|world| world.seen.iter().skip(so_far + 2 * to_connect).position(|seen| seen.ends_with("/_restore")));
+        for later in 1..24 {
+            let story = Box::pin(before(phase)).await;
+            assert!(story.stopped(phase, true, Stop::Late(at.expect("it restores"), later)).await, "{phase}");
+            let last = story.target.with(|world| world.seen.last().cloned()).expect("it was stopped");
+            assert!(last.ends_with("/_restore"), "{last}");
+            let state = story.done(phase).await;
+            let [source, target] = story.documents();
+            assert_eq!((source, state.undo.is_clean()), (target, true), "{phase}, {later} requests later");
+            story.nothing_is_restored_twice();
+        }
+    }
+}
+
+/// A story up to this phase.
+async fn before(phase: Phase) -> Story {
+    let story = Story::begin().await;
+    if phase != Phase::Baseline {
+        story.done(Phase::Baseline).await;
+        story.write(2);
+    }
+    story
+}
+
+fn requests(story: &Story) -> usize {
+    story.target.with(|world| world.seen.len())
 }
 
 /// The process died while it wrote a line.

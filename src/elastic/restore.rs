@@ -122,8 +122,17 @@ pub async fn start(client: &Client, order: &Order) -> Result<Started> {
         {
             Err(occupied(client, refusal.error).await)
         }
+        // Refused because it is there: a request of an interrupted run came first.
+        Err(refusal) if is_there(client, order).await => {
+            tracing::debug!(error = %refusal.error, "the restore had been begun");
+            Ok(started)
+        }
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+async fn is_there(client: &Client, order: &Order) -> bool {
+    matches!(is_running(client, order).await, Ok(true)) || matches!(is_done(client, order).await, Ok(true))
 }
 
 /// Names what the cluster is busy restoring.
@@ -181,6 +190,14 @@ pub async fn running_of(client: &Client, repository: &str, snapshot: &str) -> Re
         indices.filter_map(Value::as_str).map(str::to_owned).collect()
     };
     Ok(ours.map(names).filter(|names| !names.is_empty()).collect())
+}
+
+/// Whether a node has the request for a restore and has not answered it. Who may not see tasks is told that there is none.
+pub async fn is_pending(client: &Client) -> bool {
+    let request = Request::get("look for requests to restore", &["_tasks"])
+        .query("actions", "cluster:admin/snapshot/restore*")
+        .query("filter_path", "nodes.*.tasks.*.action");
+    client.call(request).await.is_ok_and(|answer| answer["nodes"].as_object().is_some_and(|nodes| !nodes.is_empty()))
 }
 
 /// Deletes indices in which a restore hangs, and waits until the cluster has let go of it.

@@ -48,6 +48,8 @@ pub(crate) type Contents = Arc<Mutex<BTreeMap<String, BTreeMap<String, Index>>>>
 pub(crate) enum Stop {
     Before(usize),
     After(usize),
+    /// It does what was asked when this many further requests have come: of who asked nobody is there any more.
+    Late(usize, usize),
 }
 
 /// All that a cluster has.
@@ -60,6 +62,7 @@ pub(crate) struct World {
     pub(crate) restores: Vec<String>,
     pub(crate) seen: Vec<String>,
     pub(crate) stop: Option<Stop>,
+    late: Option<(usize, String, String, Value)>,
     store: MemoryStore,
     forge: Option<Forge>,
     contents: Contents,
@@ -96,6 +99,7 @@ impl Cluster {
             restores: Vec::new(),
             seen: Vec::new(),
             stop: None,
+            late: None,
             store,
             forge: writes.then(|| Forge::new(Family::F4, 7)),
             contents,
@@ -142,7 +146,15 @@ async fn answer(
         let mut world = world.lock().expect("no test panics with the lock");
         let number = world.seen.len();
         world.seen.push(format!("{} {}", head.method, head.uri.path()));
+        if let Some((_, method, path, body)) = world.late.take_if(|late| number >= late.0) {
+            world.act(&method, &path, &body);
+        }
         match world.stop {
+            Some(Stop::Late(at, later)) if number == at => {
+                let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+                world.late = Some((at + later, method, path, body));
+                (None, true)
+            }
             Some(Stop::Before(at)) if number >= at => (None, true),
             Some(Stop::After(at)) if number > at => (None, true),
             stop => {

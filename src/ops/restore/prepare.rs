@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::finding::Finding;
@@ -64,6 +65,7 @@ pub(super) async fn prepare(
     let suffix = snapshot.name.to_lowercase();
     let policy = Policy { conflict: options.conflict, prefix: &options.prefix, suffix: &suffix, ours: &none };
     let candidates = candidates(&selection, &snapshot, options, policy).map_err(at)?;
+    arrive(client, options, &snapshot, &candidates).await?;
     let running = running(client, options, &snapshot, &candidates, reporter).await?;
     let existing = index::existing(client).await?;
     let (done, ours) = left(client, options, &snapshot, &candidates, &running, &existing).await?;
@@ -159,6 +161,36 @@ async fn running(
         reporter.report(&Event::Warning("the cluster is at this restore already; it is followed to its end"));
     }
     Ok(running)
+}
+
+/// Waits for a restore whose fate an interrupted run did not learn. Its request may still be on its way, or wait for the master: met later
+/// it would be in the way of ours, or come after it.
+async fn arrive(client: &Client, options: &Options, snapshot: &Snapshot, candidates: &[Unit]) -> Result<()> {
+    /// A request that nobody has taken down within so many looks is lost: the network keeps none for seconds.
+    const LOOKS: u32 = 4;
+    let left = &options.left;
+    if (left.repository.as_str(), left.snapshot.as_str()) != (&options.repository, &snapshot.name) {
+        return Ok(());
+    }
+    let all = targets(candidates);
+    let unknown = |name: &&String| all.contains(name.as_str()) && !left.created.contains_key(*name);
+    let names: Vec<String> = left.submitted.iter().filter(unknown).cloned().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (mut looks, moved) = (0, Instant::now());
+    while looks < LOOKS && moved.elapsed() < options.patience.stall {
+        let is_there = !restore::running_of(client, &options.repository, &snapshot.name).await?.is_empty()
+            || restore::came_from(client, &options.repository, &snapshot.name, &names).await?;
+        if is_there {
+            return Ok(());
+        }
+        if !restore::is_pending(client).await {
+            looks += 1;
+        }
+        tokio::time::sleep(options.patience.poll).await;
+    }
+    Ok(())
 }
 
 /// What an interrupted run of ours left: units that are restored, and names of those that it began and that did not get there.
