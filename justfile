@@ -18,6 +18,10 @@ engines:
 matrix:
     tests/engines/offline.sh cargo test --features engine-tests --test matrix -- --nocapture --ignored
 
+# Migrations between real clusters, killed more than three hundred times; another number for each pair: SNAPFERRY_KILLS.
+kills *args:
+    tests/engines/offline.sh cargo test --features engine-tests --test kills -- --nocapture --test-threads=1 --ignored {{args}}
+
 # The guides of docs/guides, each as it stands there.
 walkthroughs *args:
     tests/engines/offline.sh cargo test --features engine-tests --test walkthroughs -- --test-threads=1 {{args}}

