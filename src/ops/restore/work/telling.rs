@@ -38,7 +38,7 @@ impl Work<'_> {
         let Restored { repository, snapshot, safety_snapshot, .. } = &self.restored;
         let names = list(gone.into_iter());
         let was = match safety_snapshot {
-            Some(taken) => format!("what it was is in the snapshot `{taken}`"),
+            Some(taken) => format!("what was open of it is in the snapshot `{taken}`"),
             None => "no snapshot was taken of what it was".to_owned(),
         };
         with(
