@@ -122,7 +122,7 @@ mod restoring {
         let text = text(&error);
         assert!(text.contains("1 of 2 shards failed: shard 1 of `movies`"), "{text}");
         assert!(text.contains("`indices/q1/0/__abc-1` is missing"), "{text}");
-        assert!(text.contains("sync --deep"), "{text}");
+        assert!(text.contains("verify LOCATION --repair-from"), "{text}");
     }
 
     /// Finding 1, as told at once.

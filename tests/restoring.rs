@@ -831,3 +831,183 @@ mod afterwards {
         assert!(restored.findings.iter().all(|finding| finding.level == Weight::Warning));
     }
 }
+
+/// What is to be known before something is closed or deleted, since it is gone afterwards.
+mod before_a_loss {
+    use super::*;
+
+    const DELETE: &str = "DELETE /movies";
+    const SENT: &str = "POST /_snapshot/r/snapshot_movies_2/_restore";
+    const LOST: &str = "indices/vkTzUzV5TtasBBU1W2cu6A/0/__jZpFM013RJy2Uge8OsyApw";
+
+    fn taken() -> Script {
+        cluster().on(NAMES, [open()]).on(DELETE, [acknowledged()])
+    }
+
+    fn deleting() -> Options {
+        Options { conflict: Conflict::Delete, delete: Consent::Given, ..options() }
+    }
+
+    fn lacking() -> MemoryStore {
+        let lacking = MemoryStore::default();
+        for (key, bytes) in repository().contents().into_iter().filter(|(key, _)| key.as_str() != LOST) {
+            lacking.insert(key, bytes, Timestamp::UNIX_EPOCH);
+        }
+        lacking
+    }
+
+    fn changes(server: &Server) -> Vec<String> {
+        let calls = server.seen().into_iter().map(|seen| seen.call);
+        calls.filter(|call| !call.starts_with("GET") && !call.ends_with("_has_privileges")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_must_stay_is_refused() {
+        let left = ["index.number_of_replicas", "index.uuid", "index.auto_expand_replicas", "index.version.upgraded"];
+        for name in left {
+            let server = Server::start(taken()).await;
+            let error =
+                restore(&server, &Options { ignore_settings: vec![name.into()], ..deleting() }).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(text(&error).contains("leave this setting behind"), "{name}: {error}");
+            assert_eq!(changes(&server), [""; 0], "{name}");
+        }
+        for (name, value) in [("index.number_of_shards", json!(2)), ("index.soft_deletes.enabled", json!("false"))] {
+            let server = Server::start(taken()).await;
+            let options = Options { settings: [(name.to_owned(), value)].into(), ..deleting() };
+            assert!(text(&restore(&server, &options).await.unwrap_err()).contains("change this setting"), "{name}");
+            assert_eq!(changes(&server), [""; 0], "{name}");
+        }
+        // Of what a pattern matches, the cluster itself leaves those that must stay.
+        let server = Server::start(taken()).await;
+        restore(&server, &Options { ignore_settings: vec!["index.number_of*".into()], ..deleting() }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_behind_a_deletion_says_what_is_deleted() {
+        let refused = refusal(500, "snapshot_restore_exception", "[r:s] cannot do that");
+        let server = Server::start(taken().on(RESTORE, [refused])).await;
+        let error = restore(&server, &deleting()).await.unwrap_err();
+        let told = text(&error);
+        assert!(told.contains("already deleted: `movies`") && told.contains("run this again"), "{told}");
+        assert!(told.contains("no snapshot was taken of what it was"), "{told}");
+        // What the cluster did not delete is not said to be deleted.
+        let server = Server::start(taken().on(DELETE, [refusal(403, "security_exception", "no")])).await;
+        let told = text(&restore(&server, &deleting()).await.unwrap_err());
+        assert!(!told.contains("already deleted"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn names_are_foretold_as_java_makes_them() {
+        let snapshot = json!({ "snapshot": "s", "uuid": "u", "state": "SUCCESS", "indices": ["ümlaut"] });
+        let there = json!({ "metadata": { "indices": { "xmlaut": {
+            "state": "open", "settings": { "index": { "number_of_shards": "1", "uuid": "old" } } } } } });
+        let server = Server::start(with_snapshot(snapshot).on(NAMES, [ok(there)])).await;
+        let client = server.client().await;
+        let by = |pattern: &str| {
+            let rename = Some(snapferry::elastic::rename::Rename::new(pattern, "x").unwrap());
+            Options { rename, ..deleting() }
+        };
+        let found = preview(&client, &by("^\\w"), &Silent, &CancellationToken::new()).await.unwrap();
+        assert_eq!(found.pieces[0].target, "ümlaut");
+        assert!(found.delete.is_empty() && found.error().is_none(), "{:?}", found.findings);
+        let found = preview(&client, &by("^\\b."), &Silent, &CancellationToken::new()).await.unwrap();
+        assert!(found.error().unwrap().to_string().contains("depends on the Java"), "{:?}", found.findings);
+    }
+
+    /// Finding 3.
+    #[tokio::test]
+    async fn a_blob_that_is_not_there_is_found_first() {
+        for conflict in [Conflict::Delete, Conflict::Close] {
+            let server = Server::start(with_repository().on(NAMES, [open()])).await;
+            let options = Options { conflict, delete: Consent::Given, ..of_repository(&lacking()) };
+            let error = restore(&server, &options).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let told = text(&error);
+            assert!(told.contains(LOST) && told.contains("snapferry verify"), "{told}");
+            assert_eq!(changes(&server), [""; 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_another_copy_has_is_brought_first() {
+        let script = with_repository().on(NAMES, [open()]).on(DELETE, [acknowledged()]);
+        let (store, options) = (lacking(), Options { conflict: Conflict::Delete, delete: Consent::Given, ..options() });
+        let from = |store: MemoryStore| Some(Arc::new(end("other", Arc::new(store))));
+        let options = |from| Options {
+            conflict: options.conflict,
+            delete: options.delete,
+            repair_from: from,
+            ..of_repository(&store)
+        };
+        // One that lacks it too is no help, and nothing is touched.
+        let server = Server::start(script.clone()).await;
+        let error = restore(&server, &options(from(lacking()))).await.unwrap_err();
+        assert!(text(&error).contains("nothing was closed or deleted"), "{error}");
+        assert_eq!(changes(&server), [""; 0]);
+        let server = Server::start(script).await;
+        let restored = restore(&server, &options(from(repository()))).await.unwrap();
+        assert_eq!(restored.repaired_objects, 1);
+        assert_eq!(changes(&server)[..2], [DELETE, SENT]);
+    }
+
+    #[tokio::test]
+    async fn a_safety_snapshot_needs_a_repository_that_takes_it() {
+        let readonly = ok(json!({ "safe": { "type": "fs", "settings": { "readonly": "true" } } }));
+        for (reply, word) in
+            [(refusal(404, "repository_missing_exception", "x"), "knows no such"), (readonly, "read-only")]
+        {
+            let server = Server::start(taken().on("GET /_snapshot/safe", [reply])).await;
+            let error = restore(&server, &Options { safety: Some("safe".into()), ..deleting() }).await.unwrap_err();
+            assert!(text(&error).contains(word), "{error}");
+            assert_eq!(changes(&server), [""; 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn numbers_without_sense_are_refused() {
+        let none = Options { raise: Raise { recoveries: Some(0), ..Raise::default() }, ..deleting() };
+        for options in [none, Options { replicas: Some(1001), ..deleting() }] {
+            let server = Server::start(taken()).await;
+            assert_eq!(restore(&server, &options).await.unwrap_err().kind(), ErrorKind::Invalid);
+            assert_eq!(changes(&server), [""; 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_after_the_restore_says_that_it_is_complete() {
+        let refused = refusal(400, "illegal_argument_exception", "too many shards");
+        let server = Server::start(taken().on("PUT /movies/_settings", [refused])).await;
+        let error = restore(&server, &Options { replicas: Some(2), ..deleting() }).await.unwrap_err();
+        let told = text(&error);
+        assert!(
+            told.contains("the restore of `movies` is complete; what remains: `index.number_of_replicas` 2"),
+            "{told}"
+        );
+        assert!(!told.contains("already deleted"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn damage_is_cured_by_reading_every_byte() {
+        let damaged = Shard::Failed {
+            reason: "ALLOCATION_FAILED",
+            details: "x\nCaused by: org.apache.lucene.index.CorruptIndexException: verification failed : calculated=1 stored=2",
+            tries: 5,
+        };
+        let server = Server::start(cluster().on(LOOK, [ok(state("movies", false, 1, &[damaged]))])).await;
+        let error = restore(&server, &options()).await.unwrap_err();
+        assert!(text(&error).contains("verify LOCATION --level content --repair-from COPY"), "{}", text(&error));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asked_about_is_not_said_to_be_left_out() {
+        let snapshot = json!({ "snapshot": "s", "uuid": "u", "state": "SUCCESS", "indices": ["movies", ".hidden"] });
+        let server = Server::start(with_snapshot(snapshot)).await;
+        for (indices, is_told) in [(vec![], true), (vec!["*".to_owned()], true), (vec!["movies".to_owned()], false)] {
+            let heard = Heard::default();
+            let options = Options { indices, ..options() };
+            preview(&server.client().await, &options, &heard, &CancellationToken::new()).await.unwrap();
+            assert_eq!(heard.has(&["left out"]), is_told);
+        }
+    }
+}

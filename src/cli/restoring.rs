@@ -52,7 +52,7 @@ pub(super) struct Restoring {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     ignore_settings: Vec<String>,
     /// How many replicas the indices have afterwards [default: as many as in the snapshot]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=1000))]
     replicas: Option<u32>,
     /// What becomes of lifecycle policies, which count from the day an index was created: indices come without them, with them, or with
     /// them while the cluster's lifecycle management is stopped
@@ -74,7 +74,7 @@ pub(super) struct Restoring {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     max_bytes_per_sec: Option<u64>,
     /// Let each node fill more primaries at once while the restore runs; what it was is put back afterwards
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     recoveries: Option<u32>,
 }
 

@@ -254,7 +254,11 @@ impl Failure {
             ),
             ("The repository has been disabled", "register the repository again, read-only"),
         ];
-        const LATER: [(&str, &str); 5] = [
+        const LATER: [(&str, &str); 6] = [
+            (
+                "corrupt_index_exception",
+                "the copy is damaged: bring it back with `verify LOCATION --level content --repair-from COPY`",
+            ),
             (
                 "0002-00000430",
                 "OSS refuses signatures in chunks: register with `--setting disable_chunked_encoding=true`",
@@ -275,7 +279,7 @@ impl Failure {
         }
         match (self.name.as_deref(), kind) {
             _ if self.lacks_blob() => {
-                Some("the copy is incomplete: bring it back with `sync --deep` or `verify --repair-from`")
+                Some("the copy is incomplete: bring it back with `verify LOCATION --repair-from COPY`")
             }
             (Some("repository_missing_exception"), _) => Some("register it, or list what is there with `repo list`"),
             (Some("snapshot_missing_exception"), _) => Some("list what is there with `snapshot list`"),
@@ -382,7 +386,7 @@ mod tests {
             read(500, r#"{"error":{"type":"no_such_file_exception","reason":"/r/indices/q/meta-u.dat"},"status":500}"#);
         let error = failure.into_error("restore".into());
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.advice().unwrap().contains("sync --deep"));
+        assert!(error.advice().unwrap().contains("verify LOCATION --repair-from"));
     }
 
     #[test]

@@ -337,13 +337,18 @@ async fn failed(client: &Client, view: &View, doing: &str) -> Failed {
         let kind = if is_damage { ErrorKind::Corrupt } else { ErrorKind::Precondition };
         (
             kind,
-            "repair the cause (`sync --deep`, or `verify --repair-from`, if a blob is at fault), then restore again with `--conflict close`: it deletes what hangs",
+            "repair the cause (`verify LOCATION --level content --repair-from COPY`, if a blob is at fault), then restore again with `--conflict close`: it deletes what hangs",
         )
     } else if is_damage {
-        (
-            ErrorKind::Corrupt,
-            "bring back what is lost with `sync --deep` or `verify --repair-from`, then restore with `--conflict close`: what is on the nodes is used again",
-        )
+        let is_missing =
+            !causes.is_empty() && causes.keys().all(|cause| cause.contains("is missing from the repository"));
+        // A blob that is there is only found wrong by reading it.
+        let hint = if is_missing {
+            "bring back what is lost with `verify LOCATION --repair-from COPY`, then restore with `--conflict close`: what is on the nodes is used again"
+        } else {
+            "bring back what is damaged with `verify LOCATION --level content --repair-from COPY`, then restore with `--conflict close`: what is on the nodes is used again"
+        };
+        (ErrorKind::Corrupt, hint)
     } else {
         (ErrorKind::Precondition, "remove the obstacle, then restore again with `--conflict close`")
     };

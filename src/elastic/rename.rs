@@ -1,8 +1,10 @@
 //! The rename rule of a restore, applied here as Elasticsearch will apply it: to know the final names before anything is sent.
 //!
-//! Elasticsearch calls Java's `replaceAll`. The pattern is compiled by another engine here; what that one refuses
-//! (look-around, back references) is refused, and `restore` compares the names with those the cluster reports. The loop is
-//! Java's and not the engine's own: Java also finds the empty match behind a match, so `(.*)` to `r-$1` makes `r-moviesr-`.
+//! Elasticsearch calls Java's `replaceAll`. The pattern is compiled by another engine here, translated first (`java`); what that one
+//! refuses (look-around, back references) is refused, and so is what the two read differently. The loop is Java's and not the
+//! engine's own: Java also finds the empty match behind a match, so `(.*)` to `r-$1` makes `r-moviesr-`.
+
+mod java;
 
 use regex::{Captures, Regex};
 
@@ -14,7 +16,10 @@ const BACKING: &str = ".ds-";
 /// A rename rule.
 #[derive(Debug, Clone)]
 pub struct Rename {
+    /// As given, for Java.
+    given: String,
     pattern: Regex,
+    is_for_ascii: bool,
     replacement: String,
 }
 
@@ -24,15 +29,19 @@ impl Rename {
     /// Fails with [`ErrorKind::Invalid`] when the pattern is malformed or needs what only Java's engine has, or when the
     /// replacement names a group that is not there.
     pub fn new(pattern: &str, replacement: &str) -> Result<Self> {
-        let regex = Regex::new(pattern).map_err(|error| {
+        let refused = |why: String| {
+            Error::new(ErrorKind::Invalid, format!("use the rename pattern `{pattern}`"))
+                .because(why)
+                .hint("use a plain regular expression, for example `(.+)` with the replacement `restored-$1`")
+        };
+        let java::Translated { pattern: ours, is_for_ascii } = java::translate(pattern).map_err(refused)?;
+        let regex = Regex::new(&ours).map_err(|error| {
             // The engine draws a picture over several lines; its last line is the message.
             let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Error::new(ErrorKind::Invalid, format!("use the rename pattern `{pattern}`"))
-                .because(last)
-                .hint("use a plain regular expression, for example `(.+)` with the replacement `restored-$1`")
+            refused(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })?;
-        let rule = Self { pattern: regex, replacement: replacement.to_owned() };
+        let rule =
+            Self { given: pattern.to_owned(), pattern: regex, is_for_ascii, replacement: replacement.to_owned() };
         rule.check()?;
         Ok(rule)
     }
@@ -40,7 +49,17 @@ impl Rename {
     /// The pattern as given.
     #[must_use]
     pub fn pattern(&self) -> &str {
-        self.pattern.as_str()
+        &self.given
+    }
+
+    /// Whether the name that [`Rename::apply`] makes of this one is the one that the cluster will make, whatever Java it runs on.
+    ///
+    /// `\b` changed its meaning with Java 19 and `(?i)` is about ASCII there, so that neither is foretold for other names. Nor is
+    /// anything for characters that Java keeps in two halves or takes for the end of a line.
+    #[must_use]
+    pub fn is_certain_for(&self, name: &str) -> bool {
+        let is_plain = |letter: char| letter <= '\u{FFFF}' && !matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
+        name.is_ascii() || (!self.is_for_ascii && name.chars().all(is_plain))
     }
 
     /// The replacement as given.
@@ -165,6 +184,60 @@ mod tests {
             let error = Rename::new(pattern, replacement).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{pattern} {replacement}");
             assert!(!error.to_string().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn words_digits_and_blanks_are_ascii_as_in_java() {
+        // What `"ümlaut".replaceAll(…)` makes of it in Java.
+        assert_eq!(renamed("^\\w", "x", "ümlaut"), "ümlaut");
+        assert_eq!(renamed("^\\W(\\w+)", "x-$1", "ümlaut"), "x-mlaut");
+        assert_eq!(renamed("^[\\w-]+$", "x", "a-ü"), "a-ü");
+        assert_eq!(renamed("[^\\w-]", "_", "a-ü"), "a-_");
+        assert_eq!(renamed("\\d+", "n", "a-7-٣"), "a-n-٣");
+        assert_eq!(renamed("\\D", "", "7٣"), "7");
+        assert_eq!(renamed("\\S", "x", "\u{a0}"), "x");
+        assert_eq!(renamed("a.b", "x", "aüb"), "x");
+        let rule = Rename::new("^\\w", "x").unwrap();
+        assert_eq!(rule.pattern(), "^\\w", "Java gets it as it was given");
+        assert!(rule.is_certain_for("ümlaut") && !rule.is_certain_for("a\u{1F600}"));
+    }
+
+    #[test]
+    fn what_depends_on_the_release_of_java_is_uncertain_but_for_ascii() {
+        for pattern in ["\\b(m)", "o\\B", "(?i)K"] {
+            let rule = Rename::new(pattern, "x").unwrap();
+            assert!(rule.is_certain_for("movies") && !rule.is_certain_for("ümlaut"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_both_engines_take_and_read_differently_is_refused() {
+        let patterns = [
+            "(.*+)-x",
+            "a**",
+            "(a{2})++",
+            "[[:alpha:]]",
+            "[a-z&&[^b]]",
+            "[a--b]",
+            "[a~~b]",
+            "\\p{Punct}",
+            "\\p{Alpha}",
+            "(?U)\\w",
+            "(?x)a b",
+            "(?P<a>b)",
+            "(?<a_b>c)",
+            "a{,3}",
+            "\\<a",
+            "\\v",
+            "\\b{start}a",
+            "[\\b]",
+        ];
+        for pattern in patterns {
+            assert!(Rename::new(pattern, "x").is_err(), "{pattern}");
+        }
+        for pattern in ["a+?", "[]a]", "[^-]", "\\p{L}+", "\\pL", "(?:a|b){2,3}", "\\.\\-\\#", "[\\[\\]]", "a{2}?"] {
+            assert!(Rename::new(pattern, "x").is_ok(), "{pattern}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Everything that is known before anything is changed: the snapshot, the plan, what runs or is done already, the findings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) findings: Vec<Finding>,
     /// Settings left behind.
     pub(super) ignore: Vec<String>,
+    /// Indices that are to be restored over others and lack something, with what that is. It is brought first.
+    pub(super) lost: BTreeMap<String, String>,
 }
 
 impl Prepared {
@@ -60,7 +62,11 @@ pub(super) async fn prepare(
     let at = |error: Error| error.while_doing(doing());
     let selection =
         selection::choose(&options.indices, options.preset, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
-    tell(&selection.left_out, "left out, as it is hidden or the cluster's own: such names must be asked for", reporter);
+    tell(
+        &passed_over(&selection, options),
+        "left out, as it is hidden or the cluster's own: such names must be asked for",
+        reporter,
+    );
     let none = BTreeSet::new();
     let suffix = snapshot.name.to_lowercase();
     let policy = Policy { conflict: options.conflict, prefix: &options.prefix, suffix: &suffix, ours: &none };
@@ -93,8 +99,19 @@ pub(super) async fn prepare(
     if running.is_empty() && (!plan.units.is_empty() || !findings.is_empty()) {
         preflight::look(&subject, &mut findings).await;
     }
+    let lost = preflight::lost(&subject, cancel, &mut findings).await;
     let ignore = ignored(options, &findings);
-    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, ignore })
+    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, ignore, lost })
+}
+
+/// Names that were left out of what was asked for: not those that nothing of it is about.
+fn passed_over(selection: &Selection, options: &Options) -> Vec<String> {
+    let asked = &options.indices;
+    let is_about = |name: &str| {
+        let mut all = asked.iter().filter(|entry| !entry.starts_with('-'));
+        all.clone().next().is_none() || all.any(|entry| entry == "_all" || selection::matches(entry, name))
+    };
+    selection.left_out.iter().filter(|name| is_about(name)).cloned().collect()
 }
 
 /// Finds the snapshot. One that lacks shards is only for who accepts that.

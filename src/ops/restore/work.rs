@@ -1,5 +1,7 @@
 //! The part of a restore that changes things, batch by batch, each change told to the log before it is made.
 
+mod telling;
+
 use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
@@ -73,7 +75,7 @@ impl<'a> Work<'a> {
         })?;
         let raised = throttle::raise(&self).await;
         let done = match &raised {
-            Ok(_) => self.batches().await,
+            Ok(_) => self.batches().await.map_err(|error| self.bereft(error)),
             Err(_) => Ok(()),
         };
         let changes = raised.as_ref().map_or_else(|_| self.options.left.raised.clone(), Clone::clone);
@@ -101,6 +103,9 @@ impl<'a> Work<'a> {
                 self.reporter.report(&Event::Warning(text));
             }
         }
+        if !prepared.lost.is_empty() {
+            repair::before(self).await?;
+        }
         self.secure().await?;
         let mut groups: Vec<(Batched, Stage)> = Vec::new();
         let mut taken_up: Vec<&Unit> = prepared.done.iter().collect();
@@ -122,29 +127,8 @@ impl<'a> Work<'a> {
                 return Err(self.partly(number, count, error));
             }
         }
-        self.state().await
-    }
-
-    fn stopped(&self) -> Error {
-        let Restored { repository, snapshot, .. } = &self.restored;
-        Error::new(ErrorKind::Cancelled, format!("restore `{repository}:{snapshot}` on `{}`", self.client.place()))
-            .because("a signal came between two batches")
-            .hint("run it again: what is restored is left out with `--conflict skip`")
-    }
-
-    /// An error with what was done before it, if there was anything.
-    fn partly(&self, done: usize, count: usize, error: Error) -> Error {
-        if done == 0 {
-            return error;
-        }
-        let cause = error.cause().unwrap_or_else(|| error.kind().word().to_owned());
-        let names: Vec<String> = self.restored.indices.iter().take(5).map(|name| format!("`{name}`")).collect();
-        let more = if self.restored.indices.len() > names.len() { ", …" } else { "" };
-        error.because(format!(
-            "{cause} (batch {} of {count}; restored before it: {}{more})",
-            done + 1,
-            names.join(", ")
-        ))
+        let state = self.state().await;
+        state.map_err(|error| Self::complete(&self.restored.indices, "the cluster's own state", error))
     }
 
     /// Takes a snapshot of what is about to be lost.
@@ -181,11 +165,15 @@ impl<'a> Work<'a> {
             Stage::New => self.begin(batch).await?,
         };
         let followed = self.follow(order, started).await?;
-        restore::settle(self.client, order).await?;
+        let settled = restore::settle(self.client, order).await;
+        settled.map_err(|error| Self::complete(&order.targets, "a setting that was there for its time", error))?;
         self.record(&Entry::Restored { pieces: pieces.clone() })?;
         self.count(pieces, &followed);
         for (count, names) in by_count(replicas) {
-            settle::set_replicas(self.client, &names, count).await?;
+            let set = settle::set_replicas(self.client, &names, count).await;
+            set.map_err(|error| {
+                Self::complete(&order.targets, &format!("`index.number_of_replicas` {count}, now 0"), error)
+            })?;
             self.record(&Entry::Replicated { indices: names })?;
         }
         if *place == Place::Beside {
@@ -215,7 +203,10 @@ impl<'a> Work<'a> {
         if !delete.is_empty() {
             let named = delete.iter().map(|name| (name.clone(), self.before.get(name).cloned().unwrap_or_default()));
             self.record(&Entry::Deleting { indices: named.collect() })?;
-            index::delete(self.client, &delete).await?;
+            if let Err(error) = index::delete(self.client, &delete).await {
+                self.restored.deleted.extend(telling::gone(self.client, delete).await);
+                return Err(error);
+            }
             self.restored.deleted.extend(delete);
         }
         let started = self.start(batch, &close).await?;

@@ -38,7 +38,7 @@ fn condition(ground: &Ground, findings: &mut Vec<Finding>) {
     let Some(health) = &ground.health else { return };
     if health.status == "red" {
         findings.push(
-            Finding::warning("the cluster", "it is red: primaries of other indices are missing")
+            Finding::warning("the cluster", "it is red: the primary of an index, of whichever, is missing")
                 .doing("look at `_cat/shards` first; a node that is away has its disk with it"),
         );
     }

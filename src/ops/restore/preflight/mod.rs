@@ -7,11 +7,14 @@
 
 mod cluster;
 mod names;
+mod request;
 mod room;
 mod settings;
 mod system;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
 
 use super::finding::Finding;
 use super::offline::Offline;
@@ -79,6 +82,16 @@ pub(super) async fn look(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     settings::check(subject, &ground, findings);
     names::check(subject, &ground, findings).await;
     system::check(subject, &ground, findings);
+    request::check(subject, findings).await;
+}
+
+/// The indices that lack something and are to be restored over others; a finding tells of each.
+pub(super) async fn lost(
+    subject: &Subject<'_>,
+    cancel: &CancellationToken,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<String, String> {
+    request::lost(subject, cancel, findings).await
 }
 
 impl Subject<'_> {
