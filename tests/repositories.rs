@@ -82,6 +82,17 @@ mod rendering {
     }
 
     #[test]
+    fn a_domain_of_amazons_has_no_type_oss() {
+        for version in ["aws-es-7.10", "aws-es-7.1", "aws-es-5.5", "aws-opensearch-1.3"] {
+            for form in [None, Some(OssForm::Plugin), Some(OssForm::S3)] {
+                let oss = Oss { bucket: "b".into(), region: Some("cn-hangzhou".into()), form, ..Oss::default() };
+                let error = settings(version, Kind::Oss(oss)).unwrap_err();
+                assert!(text(&error).contains("reads from S3 only"), "{version}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn the_commands_for_the_keystore_name_the_client_and_the_tool() {
         let commands = |version: &str| {
             let s3 = S3 { client: Some("copy".into()), ..minio() };
@@ -438,6 +449,29 @@ mod names {
         let options = Options { registration: fs(), expected: Expectation::default(), policy };
         repository::register(&server.client().await, &options, &Heard::default()).await.unwrap();
         assert_eq!(server.calls("PUT /_snapshot/r")[0].body["settings"]["readonly"], "true");
+    }
+
+    #[tokio::test]
+    async fn a_location_below_path_repo_is_the_same_data_as_the_whole_path() {
+        let repo = |root: &str| ok(json!({ "nodes": { "1": { "settings": { "path": { "repo": [root] } } } } }));
+        let denied = refusal(403, "security_exception", "action is unauthorized");
+        for (nodes, location, is_same, warns) in [
+            (repo("/repo"), "w", true, false),
+            (repo("/other"), "w", false, false),
+            (denied.clone(), "w", true, true),
+            (denied, "x", false, false),
+        ] {
+            let script = script("8.12.2", &[])
+                .on("GET /_snapshot/r", [registered(location, true)])
+                .on("GET /_nodes/settings", [nodes]);
+            let server = Server::start(script).await;
+            let registration = named(Kind::Fs { location: "/repo/w".into() });
+            let options = Options { registration, expected: Expectation::default(), policy: Policy::default() };
+            let heard = Heard::default();
+            let outcome = repository::register(&server.client().await, &options, &heard).await;
+            assert_eq!(outcome.is_ok(), is_same, "{outcome:?}");
+            assert_eq!(heard.has(&["path.repo"]), warns);
+        }
     }
 
     #[tokio::test]

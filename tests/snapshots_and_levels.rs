@@ -19,7 +19,7 @@ use snapferry::error::{Error, ErrorKind, Result};
 use snapferry::event::Silent;
 use snapferry::ops;
 use snapferry::ops::compare::{
-    Asked, CaptureOptions, Captured, Level, Verdict, Verification, Verifying, capture, verify, verify_as,
+    Asked, CaptureOptions, Captured, Level, LevelVerdict, Verdict, Verification, Verifying, capture, verify, verify_as,
 };
 use support::{Heard, Reply, Script, Server, impatient, ok, refusal};
 use tokio_util::sync::CancellationToken;
@@ -597,12 +597,108 @@ mod levels {
         let server = Told::default().server().await;
         captured(&server, Level::Documents).await;
         let searches = server.calls("POST /m/_search");
-        assert_eq!(searches.len(), 2, "one for each of two documents");
-        assert_eq!(searches[1].body["query"]["range"]["_seq_no"]["gte"], 1);
-        assert_eq!(searches[1].query, "preference=_shards%3A0");
+        assert_eq!(searches[0].body["sort"], json!([{ "_seq_no": "asc" }]));
+        assert_eq!(searches[0].query, "preference=_shards%3A0");
         let old = Server::start(Told { last: None, ..Told::default() }.script("5.6.16", None)).await;
         captured(&old, Level::Documents).await;
-        assert_eq!(old.calls("POST /m/_search")[0].body["sort"], json!(["_doc"]));
+        let searches = old.calls("POST /m/_search");
+        assert_eq!(searches[0].body["sort"], json!([{ "_doc": "asc" }]));
+        assert_eq!(searches[0].query, "preference=_shards%3A0%7C_primary");
+    }
+
+    /// Searches these documents (sequence number, title) as a server does: range, order, size and the place to go on after.
+    fn found(documents: &[(u64, String)], body: &Value) -> Reply {
+        let range = &body["query"]["range"]["_seq_no"];
+        let after = body["search_after"][0].as_u64();
+        let mut hits: Vec<&(u64, String)> = documents
+            .iter()
+            .filter(|(number, _)| range["gte"].as_u64().is_none_or(|from| *number >= from))
+            .filter(|(number, _)| range["lt"].as_u64().is_none_or(|to| *number < to))
+            .filter(|(number, _)| after.is_none_or(|after| *number > after))
+            .filter(|(number, _)| match body["query"]["ids"]["values"].as_array() {
+                Some(ids) => ids.contains(&json!(format!("d{number}"))),
+                None => true,
+            })
+            .collect();
+        if body["sort"][0]["_seq_no"] == "desc" {
+            hits.reverse();
+        }
+        let size = body["size"].as_u64().expect("every search has a size");
+        hits.truncate(usize::try_from(size).expect("it is small"));
+        let hits = hits.into_iter().map(
+            |(number, title)| json!({ "_id": format!("d{number}"), "sort": [number], "_source": { "title": title } }),
+        );
+        ok(
+            json!({ "_shards": { "total": 1, "successful": 1, "failed": 0 }, "hits": { "hits": hits.collect::<Vec<_>>() } }),
+        )
+    }
+
+    /// A cluster of one index with these documents.
+    async fn holding(documents: Vec<(u64, String)>) -> Server {
+        let last = documents.last().map(|(number, _)| number.cast_signed());
+        let told = Told { documents: documents.len() as u64, last, ..Told::default() };
+        Server::guarded(told.script("8.12.2", None), move |request, body| {
+            let is_search = request.uri.path() == "/m/_search";
+            is_search.then(|| found(&documents, &serde_json::from_slice(body).expect("a search has a body")))
+        })
+        .await
+    }
+
+    /// Level 3 of two such clusters.
+    async fn sampled(from: Vec<(u64, String)>, to: Vec<(u64, String)>, samples: u32) -> LevelVerdict {
+        let (source, target) = (holding(from).await, holding(to).await);
+        let options = CaptureOptions { samples, ..options(Level::Documents) };
+        let captured =
+            capture(&source.client().await, &["m".into()], &options, &Silent).await.expect("the script tells it");
+        let target = target.client().await;
+        let mut verification =
+            verify(&captured, None, &target, &pieces(), Level::Documents, &Silent).await.expect("the script tells it");
+        verification.indices.remove(0).levels.remove(3)
+    }
+
+    fn titled(numbers: impl IntoIterator<Item = u64>, title: impl Fn(u64) -> &'static str) -> Vec<(u64, String)> {
+        numbers.into_iter().map(|number| (number, title(number).to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn an_index_of_no_more_documents_than_the_sample_is_read_whole() {
+        let same = |_| "Heat";
+        // The third write replaced the second document: its number is free.
+        for changed in [0, 2, 3] {
+            let other = titled([0, 2, 3], |number| if number == changed { "Hat" } else { "Heat" });
+            let level = sampled(titled([0, 2, 3], same), other, 100).await;
+            assert_eq!((level.verdict, level.differences.len()), (Different, 1), "{changed}: {level:?}");
+        }
+        let level = sampled(titled([0, 2, 3], same), titled([0, 2, 3], same), 3).await;
+        assert!(level.proves.starts_with("3 documents, which are all"), "{level:?}");
+        // More than one page.
+        let level = sampled(titled(0..1200, same), titled(0..1200, same), 2000).await;
+        assert!(level.proves.starts_with("1200 documents, which are all"), "{level:?}");
+    }
+
+    #[tokio::test]
+    async fn a_sample_reaches_to_the_newest_document_and_says_how_many_it_compared() {
+        let same = |_| "Heat";
+        let last = titled(0..40, |number| if number >= 30 { "Hat" } else { "Heat" });
+        assert_eq!(sampled(titled(0..40, same), last, 5).await.verdict, Different);
+        let newest = titled(0..40, |number| if number == 39 { "Hat" } else { "Heat" });
+        assert_eq!(sampled(titled(0..40, same), newest, 1).await.verdict, Different);
+        let level = sampled(titled(0..40, same), titled(0..40, same), 5).await;
+        assert!(level.proves.starts_with("5 of 40 documents"), "{level:?}");
+        // Where most numbers are of replaced documents, the later slices give what the earlier ones do not have.
+        let level = sampled(titled(960..1000, same), titled(960..1000, same), 20).await;
+        assert!(level.proves.starts_with("20 of 40 documents"), "{level:?}");
+    }
+
+    #[tokio::test]
+    async fn a_source_of_which_no_document_could_be_drawn_is_not_equal() {
+        let stats = ok(json!({ "indices": {} }));
+        let script = Told::default().script("8.12.2", None).on("GET /m/_stats/docs,indexing", [stats]);
+        let server = Server::start(script).await;
+        let captured = captured(&server, Level::Documents).await;
+        let client = server.client().await;
+        let verification = verify(&captured, None, &client, &pieces(), Level::Documents, &Silent).await.unwrap();
+        assert_eq!(verdicts(&verification)[3], Unknown, "{verification:?}");
     }
 
     #[tokio::test]

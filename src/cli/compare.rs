@@ -55,8 +55,8 @@ pub(super) struct Args {
     /// How thoroughly, from 0 to 4
     #[arg(long, value_name = "0..4", default_value = "2", value_parser = level)]
     level: Level,
-    /// Documents sampled from each index, at level 3
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// Documents sampled from each index, at level 3; one that holds no more is compared whole
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     samples: u32,
     /// Flush the source's indices before their numbers are read: they are then those of a snapshot taken now
     #[arg(long)]

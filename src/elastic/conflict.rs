@@ -230,7 +230,7 @@ pub fn plan(
         }
     }
     check_refused(&refused, policy.conflict)?;
-    check_names(&plan, rename)?;
+    check_names(&plan, rename, policy.conflict)?;
     Ok(plan)
 }
 
@@ -264,6 +264,11 @@ fn check_refused(refused: &[Refused], conflict: Conflict) -> Result<()> {
         refused.iter().take(10).map(|refused| format!("`{}` is {}", refused.name, refused.taken.words())).collect();
     let is_untouchable = |refused: &Refused| !matches!(refused.taken, Taken::Open | Taken::Closed);
     let hint = match conflict {
+        Conflict::Rename => "remove them, or choose another `--prefix`",
+        Conflict::Fail | Conflict::Skip if refused.iter().any(is_untouchable) => {
+            "restore with `--conflict rename` to restore beside them, or `skip` to leave them: aliases, data streams, followers and \
+             mounts cannot be restored over"
+        }
         Conflict::Fail | Conflict::Skip => {
             "restore with `--conflict close` to overwrite, `skip` to leave them, `rename` or `swap` to restore beside them"
         }
@@ -278,18 +283,33 @@ fn check_refused(refused: &[Refused], conflict: Conflict) -> Result<()> {
 }
 
 /// New names must be possible, and no two pieces may get the same.
-fn check_names(plan: &Plan, rename: Option<&Rename>) -> Result<()> {
-    let mut from: BTreeMap<&str, &str> = BTreeMap::new();
+fn check_names(plan: &Plan, rename: Option<&Rename>, conflict: Conflict) -> Result<()> {
+    let beside: BTreeSet<&String> = plan
+        .units
+        .iter()
+        .filter(|unit| unit.place == Place::Beside)
+        .flat_map(|unit| unit.pieces.iter().map(|piece| &piece.index))
+        .collect();
+    let mut from: BTreeMap<&str, &String> = BTreeMap::new();
     let closing: BTreeSet<&String> = plan.close.iter().collect();
     for piece in plan.pieces() {
         if piece.target != piece.index && !closing.contains(&piece.target) {
             name::check_new_index(&piece.target)?;
         }
         if let Some(other) = from.insert(&piece.target, &piece.index) {
-            let rule = rename.map_or("", Rename::pattern);
-            return Err(Error::new(ErrorKind::Invalid, format!("restore `{other}` and `{}`", piece.index))
-                .because(format!("the rename rule `{rule}` calls both `{}`", piece.target))
-                .hint("use a rule that keeps names apart, for example `(.+)` to `restored-$1`"));
+            let error = Error::new(ErrorKind::Invalid, format!("restore `{other}` and `{}`", piece.index));
+            let is_policys = beside.contains(other) || beside.contains(&piece.index);
+            return Err(match (rename.filter(|_| !is_policys), conflict) {
+                (Some(rule), _) => error
+                    .because(format!("the rename rule `{}` calls both `{}`", rule.pattern(), piece.target))
+                    .hint("use a rule that keeps names apart, for example `(.+)` to `restored-$1`"),
+                (None, Conflict::Swap) => error
+                    .because(format!("beside what is there, both would be called `{}`", piece.target))
+                    .hint("restore the two one after the other"),
+                (None, _) => error
+                    .because(format!("beside what is there, both would be called `{}`", piece.target))
+                    .hint("choose another `--prefix`, or restore the two one after the other"),
+            });
         }
     }
     Ok(())
@@ -380,6 +400,26 @@ mod tests {
         assert!(plan.close.is_empty() && plan.delete.is_empty() && plan.swaps.is_empty());
         let plan = planned(&["x$n"], Some(("x.n", "open")), Conflict::Rename).unwrap();
         assert_eq!(targets(&plan), ["new-open"]);
+    }
+
+    #[test]
+    fn a_name_that_the_policy_makes_may_not_be_another_of_the_snapshot() {
+        for (names, conflict, word) in
+            [(["new-open", "open"], Conflict::Rename, "--prefix"), (["open", "open-s1"], Conflict::Swap, "one after")]
+        {
+            let error = planned(&names, None, conflict).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.advice().unwrap().contains(word), "{error}");
+            assert!(error.to_string().contains("both would be called") && !error.to_string().contains("``"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_hint_names_only_what_helps() {
+        let error = planned(&["alias"], None, Conflict::Fail).unwrap_err();
+        assert!(!error.advice().unwrap().contains("close"), "{error}");
+        let stream = planned(&["open"], None, Conflict::Fail).unwrap_err();
+        assert!(stream.advice().unwrap().contains("--conflict close"), "{stream}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A sample of an index's documents, as fingerprints of their fields: what two clusters can compare without keeping contents.
 //!
-//! 1. The sample is drawn by sequence numbers: from evenly spaced ones on, in every shard. A restored index has those of its
-//!    source, so that both sides draw the same documents without a word between them. Versions before 6.0 have none; there
-//!    it is the documents that come first in each shard.
+//! 1. Of an index that has no more documents than are asked for, every one is read. Of a larger one, the sample is drawn by
+//!    sequence numbers: from slices over all of them in every shard, and the newest. A restored index has those of its source, so
+//!    that both sides draw the same documents without a word between them. Versions before 6.0 have none; there it is the
+//!    documents that lie first and last in each shard.
 //! 2. Documents of one side are looked up on the other by id, in searches: these find them whatever their type and routing.
 //! 3. Each field of `_source` becomes a fingerprint of its value. Numbers are read as 64-bit integers or doubles.
 //!
@@ -35,8 +36,12 @@ pub struct Fingerprint {
     pub fields: Option<BTreeMap<String, String>>,
 }
 
-/// Places in a shard from which documents are drawn.
-const POINTS: u64 = 5;
+/// Slices of a shard's sequence numbers from which documents are drawn.
+const SLICES: u64 = 10;
+/// Documents in one page of all of them.
+const PAGE: u64 = 500;
+/// The most documents that a server gives in one search, unless an index says otherwise.
+const WINDOW: u64 = 10_000;
 /// Ids in one search.
 const IDS: usize = 25;
 /// Documents of one id, by type and routing, that one search makes room for.
@@ -44,50 +49,102 @@ const PER_ID: usize = 4;
 /// A document of more fields than this is told by its outermost ones.
 const MOST_FIELDS: usize = 300;
 
-/// Draws about `samples` documents of an open index, of each shard according to its share.
+/// Draws about `samples` documents of an open index, of each shard according to its share; all of them if it has no more.
 pub async fn draw(client: &Client, index: &str, numbers: &Numbers, samples: u32) -> Result<Vec<Fingerprint>> {
     name::check("index", index)?;
     let mut drawn: Vec<Fingerprint> = Vec::new();
     let shards = numbers.shards.iter().flatten().filter(|(_, shard)| shard.documents > 0);
     let all: u64 = shards.clone().map(|(_, shard)| shard.documents).sum();
+    let is_whole = numbers.documents.is_some_and(|documents| documents <= u64::from(samples));
     for (number, shard) in shards {
         let quota = (u64::from(samples) * shard.documents).div_ceil(all).min(shard.documents);
-        let preference = format!("_shards:{number}");
-        let found = match shard.max_seq_no.and_then(|last| u64::try_from(last).ok()) {
-            Some(last) => by_sequence(client, index, &preference, last + 1, quota).await?,
-            None => search(client, index, Some(&preference), &first(quota)).await?,
-        };
-        drawn.extend(found);
+        let operations = shard.max_seq_no.and_then(|last| u64::try_from(last).ok()).map(|last| last + 1);
+        let mut sample = Sample { client, index, preference: format!("_shards:{number}"), found: Vec::new() };
+        match operations {
+            Some(_) if is_whole => sample.all("_seq_no", shard.documents).await?,
+            Some(operations) => sample.by_sequence(operations, quota).await?,
+            None => sample.by_place(is_whole, quota, shard.documents).await?,
+        }
+        drawn.append(&mut sample.found);
     }
     drawn.sort_by(|one, other| one.key().cmp(&other.key()));
     drawn.dedup_by(|one, other| one.key() == other.key());
     Ok(drawn)
 }
 
-/// The documents of a shard from evenly spaced sequence numbers on.
-async fn by_sequence(
-    client: &Client,
-    index: &str,
-    preference: &str,
-    operations: u64,
-    quota: u64,
-) -> Result<Vec<Fingerprint>> {
-    let points = quota.clamp(1, POINTS);
-    let mut found = Vec::new();
-    for point in 0..points {
-        let from = operations * point / points;
-        let body = json!({
-            "size": quota.div_ceil(points),
-            "query": { "range": { "_seq_no": { "gte": from } } },
-            "sort": [{ "_seq_no": "asc" }],
-        });
-        found.extend(search(client, index, Some(preference), &body).await?);
-    }
-    Ok(found)
+/// What is drawn from one shard, each document once.
+struct Sample<'a> {
+    client: &'a Client,
+    index: &'a str,
+    preference: String,
+    found: Vec<Fingerprint>,
 }
 
-fn first(quota: u64) -> Value {
-    json!({ "size": quota.min(100), "query": { "match_all": {} }, "sort": ["_doc"] })
+impl Sample<'_> {
+    /// Every document, page by page; `most` is a number that they cannot exceed.
+    async fn all(&mut self, by: &'static str, most: u64) -> Result<()> {
+        let mut body = json!({ "query": { "match_all": {} }, "sort": [{ by: "asc" }] });
+        while self.count() < most {
+            body["size"] = json!((most - self.count()).min(PAGE));
+            let page = search(self.client, self.index, Some(&self.preference), &body).await?;
+            match (self.add(page.documents), page.last) {
+                (0, _) | (_, None) => break,
+                (_, Some(last)) => body["search_after"] = last,
+            }
+        }
+        Ok(())
+    }
+
+    /// The first documents of evenly wide slices of the sequence numbers, and the newest ones. What a slice does not have, later
+    /// ones give.
+    async fn by_sequence(&mut self, operations: u64, quota: u64) -> Result<()> {
+        let slices = quota.clamp(1, SLICES);
+        for slice in 0..slices - 1 {
+            let share = (quota * (slice + 1) / slices).saturating_sub(self.count());
+            let range = json!({ "gte": operations * slice / slices, "lt": operations * (slice + 1) / slices });
+            self.take(&json!({ "range": { "_seq_no": range } }), &json!([{ "_seq_no": "asc" }]), share).await?;
+        }
+        let rest = quota.saturating_sub(self.count());
+        self.take(&json!({ "match_all": {} }), &json!([{ "_seq_no": "desc" }]), rest).await
+    }
+
+    /// The documents as they lie in the shard, where nothing else orders them: all, or the first ones and the last ones.
+    async fn by_place(&mut self, is_whole: bool, quota: u64, most: u64) -> Result<()> {
+        if self.client.version().major < 7 {
+            // Copies of a shard do not hold their documents in the same order.
+            self.preference.push_str("|_primary");
+        }
+        if is_whole {
+            return self.all("_doc", most).await;
+        }
+        self.take(&json!({ "match_all": {} }), &json!(["_doc"]), quota / 2).await?;
+        let rest = quota.saturating_sub(self.count());
+        self.take(&json!({ "match_all": {} }), &json!([{ "_doc": "desc" }]), rest).await
+    }
+
+    async fn take(&mut self, query: &Value, sort: &Value, number: u64) -> Result<()> {
+        if number > 0 {
+            let body = json!({ "size": number.min(WINDOW), "query": query, "sort": sort });
+            let page = search(self.client, self.index, Some(&self.preference), &body).await?;
+            self.add(page.documents);
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> u64 {
+        self.found.len() as u64
+    }
+
+    /// Adds what is new, and tells how many that were.
+    fn add(&mut self, documents: Vec<Fingerprint>) -> usize {
+        let before = self.found.len();
+        for document in documents {
+            if self.found.iter().all(|known| known.key() != document.key()) {
+                self.found.push(document);
+            }
+        }
+        self.found.len() - before
+    }
 }
 
 /// Looks the documents of these ids up.
@@ -109,7 +166,7 @@ async fn lookup_batch(client: &Client, index: &str, ids: &[&str]) -> Result<Vec<
             found.extend(Box::pin(lookup_batch(client, index, other)).await?);
             Ok(found)
         }
-        found => found,
+        found => Ok(found?.documents),
     }
 }
 
@@ -117,8 +174,15 @@ fn is_too_long(error: &Error) -> bool {
     error.kind() == ErrorKind::Unsupported
 }
 
+/// What one search gave.
+struct Page {
+    documents: Vec<Fingerprint>,
+    /// What the last of them was sorted by.
+    last: Option<Value>,
+}
+
 /// One search, all of whose shards must answer. Of what makes the answer too long, less is taken.
-async fn search(client: &Client, index: &str, preference: Option<&str>, body: &Value) -> Result<Vec<Fingerprint>> {
+async fn search(client: &Client, index: &str, preference: Option<&str>, body: &Value) -> Result<Page> {
     let doing = format!("read documents of `{index}`");
     let mut body = body.clone();
     loop {
@@ -142,7 +206,8 @@ async fn search(client: &Client, index: &str, preference: Option<&str>, body: &V
                 .because(format!("only {} of {} shards answered", shards["successful"], shards["total"])));
         }
         let hits = answer["hits"]["hits"].as_array().into_iter().flatten();
-        return Ok(hits.filter_map(Fingerprint::of).collect());
+        let last = hits.clone().next_back().and_then(|hit| hit.get("sort")).cloned();
+        return Ok(Page { documents: hits.filter_map(Fingerprint::of).collect(), last });
     }
 }
 

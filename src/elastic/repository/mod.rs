@@ -8,6 +8,7 @@
 
 mod keystore;
 mod kind;
+mod location;
 mod meaning;
 mod oss;
 mod pattern;

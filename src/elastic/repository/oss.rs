@@ -20,6 +20,11 @@ pub(super) fn render(target: &Target, oss: &Oss, out: &mut Rendered) -> Result<(
 
 /// Which type it is.
 fn form(target: &Target, oss: &Oss, out: &mut Rendered) -> Result<OssForm> {
+    if target.vendor == Vendor::Amazon {
+        return Err(Error::new(ErrorKind::Invalid, doing(&out.name))
+            .because("a domain of Amazon's service reads from S3 only, and has no type `oss`")
+            .hint("copy to a bucket of S3 in the domain's region, and register that"));
+    }
     let exists = target.is_before(8, 10);
     match (oss.form, target.has("oss")) {
         (Some(OssForm::Plugin), _) if !exists => Err(Error::new(ErrorKind::Unsupported, doing(&out.name))

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::render::{Rendered, doing};
 use super::settings::{Repository, describe, differences};
-use super::{find, remove};
+use super::{find, location, remove};
 use crate::elastic::client::Client;
 use crate::elastic::failure::Failure;
 use crate::elastic::request::Request;
@@ -110,13 +110,21 @@ pub struct Order<'a> {
 
 /// Sees what the name means now.
 pub async fn before(client: &Client, rendered: &Rendered) -> Result<Before> {
-    Ok(compare(find(client, &rendered.name).await?.as_ref(), rendered))
+    let there = find(client, &rendered.name).await?;
+    Ok(compare(client, there.as_ref(), rendered).await?.0)
 }
 
-fn compare(there: Option<&Repository>, rendered: &Rendered) -> Before {
-    let Some(there) = there else { return Before::Free };
-    let differences = differences(there, &describe(rendered.name.clone(), &rendered.shown()));
-    if differences.is_empty() { Before::Same { readonly: there.readonly } } else { Before::Other(differences) }
+/// What is there against what is wanted, and what is not certain about it.
+async fn compare(client: &Client, there: Option<&Repository>, rendered: &Rendered) -> Result<(Before, Option<String>)> {
+    let Some(mut there) = there.cloned() else { return Ok((Before::Free, None)) };
+    let wanted = describe(rendered.name.clone(), &rendered.shown());
+    let note = location::align(client, &mut there, &wanted).await?;
+    let differences = differences(&there, &wanted);
+    if differences.is_empty() {
+        Ok((Before::Same { readonly: there.readonly }, note))
+    } else {
+        Ok((Before::Other(differences), None))
+    }
 }
 
 /// Refuses what the policy does not allow.
@@ -150,7 +158,10 @@ pub async fn register(client: &Client, order: Order<'_>, reporter: &dyn Reporter
     let Order { rendered, expected, policy } = order;
     let name = &rendered.name;
     let there = find(client, name).await?;
-    let before = compare(there.as_ref(), rendered);
+    let (before, note) = compare(client, there.as_ref(), rendered).await?;
+    if let Some(note) = note {
+        reporter.report(&Event::Warning(&note));
+    }
     admit(client, name, &before, policy)?;
     tell(client, rendered, &before, reporter);
     let put = Request::put(doing(name), &["_snapshot", name]).body(&rendered.body()?);

@@ -72,7 +72,7 @@ pub(super) async fn documents(way: Way<'_>, samples: u32) -> Result<LevelVerdict
             found.compare(document, document.find(&known), Some(document));
         }
     }
-    Ok(found.verdict(way.moving))
+    Ok(found.verdict(way.captured.numbers.documents.unwrap_or(0), way.moving))
 }
 
 fn distinct(documents: &[Fingerprint]) -> Vec<&str> {
@@ -100,8 +100,10 @@ impl Found {
         );
     }
 
-    fn verdict(self, moving: Option<&'static str>) -> LevelVerdict {
+    /// `all` is how many documents the source holds.
+    fn verdict(self, all: u64, moving: Option<&'static str>) -> LevelVerdict {
         let Self { compared, bare, differences } = self;
+        let documents = |number| counted(number, "document", "documents");
         let (found, proves) = match () {
             () if moving.is_some() => (Verdict::Moving, still(moving)),
             () if !differences.is_empty() => {
@@ -113,12 +115,19 @@ impl Found {
                     "{bare} sampled documents are there, but the index keeps no `_source`: their fields are not told"
                 ),
             ),
-            () if compared == 0 => (Verdict::Equal, "the source holds no document".to_owned()),
+            () if compared == 0 && all == 0 => (Verdict::Equal, "the source holds no document".to_owned()),
+            () if compared == 0 => {
+                (Verdict::Unknown, format!("0 of {} compared: no sample could be drawn", documents(all)))
+            }
+            () if compared >= all => {
+                (Verdict::Equal, format!("{}, which are all, the same in every field", documents(compared)))
+            }
             () => (
                 Verdict::Equal,
                 format!(
-                    "{}, drawn from every shard, the same in every field; not those between",
-                    counted(compared, "document", "documents")
+                    "{compared} of {}, drawn from every shard and the newest among them, the same in every field; the others \
+                     were not compared",
+                    documents(all)
                 ),
             ),
         };
