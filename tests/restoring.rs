@@ -30,6 +30,7 @@ use snapferry::elastic::Client;
 use snapferry::elastic::aftercare::Lifecycle;
 use snapferry::elastic::conflict::{Conflict, Piece};
 use snapferry::elastic::creation::GlobalState;
+use snapferry::elastic::restore::Aliases;
 use snapferry::elastic::throttle::Raise;
 use snapferry::error::{Error, ErrorKind, Result};
 use snapferry::event::{Event, Reporter, Silent};
@@ -207,7 +208,7 @@ mod before {
     async fn a_preview_shows_findings_plan_and_request_and_changes_nothing() {
         let server = Server::start(cluster().on(NAMES, [open()])).await;
         let client = server.client().await;
-        let options = Options { conflict: Conflict::Swap, replicas: Some(2), ..options() };
+        let options = Options { conflict: Conflict::Swap, delete: Consent::Given, replicas: Some(2), ..options() };
         let found = preview(&client, &options, &Silent, &CancellationToken::new()).await.unwrap();
         assert_eq!(found.pieces, [Piece { index: "movies".into(), target: "movies-s".into() }]);
         assert_eq!(found.swap["movies"], "movies-s");
@@ -390,7 +391,7 @@ mod policies {
     }
 
     fn swap() -> Options {
-        Options { conflict: Conflict::Swap, ..options() }
+        Options { conflict: Conflict::Swap, delete: Consent::Given, ..options() }
     }
 
     #[tokio::test]
@@ -829,5 +830,137 @@ mod afterwards {
             ]
         );
         assert!(restored.findings.iter().all(|finding| finding.level == Weight::Warning));
+    }
+}
+
+/// What `--conflict swap` promises of the index whose name it takes.
+mod swapping {
+    use super::*;
+
+    const BESIDE: &str = "GET /_cluster/state/metadata,routing_table,customs/movies-s";
+    const ALIASES: &str = "POST /_aliases";
+
+    fn script() -> Script {
+        beside(cluster(), "movies-s")
+    }
+
+    fn beside(script: Script, target: &str) -> Script {
+        let count = json!({ "count": 5, "_shards": { "total": 1, "successful": 1, "failed": 0 } });
+        script
+            .on(NAMES, [open()])
+            .on(&format!("GET /_cluster/state/metadata,routing_table,customs/{target}"), [started(target)])
+            .on(&format!("GET /{target}/_recovery"), [ok(json!({}))])
+            .on(&format!("POST /{target}/_refresh"), [ok(json!({}))])
+            .on(&format!("GET /{target}/_count"), [ok(count)])
+            .on("GET /movies/_alias", [ok(json!({ "movies": { "aliases": { "films": {} } } }))])
+            .on(ALIASES, [acknowledged()])
+    }
+
+    fn swap() -> Options {
+        Options { conflict: Conflict::Swap, delete: Consent::Given, ..options() }
+    }
+
+    fn written(count: u64) -> Reply {
+        ok(json!({ "indices": { "movies": { "shards": { "0": [
+            { "routing": { "primary": true }, "seq_no": { "max_seq_no": count } }] } } } }))
+    }
+
+    /// The cluster after the change.
+    fn swapped() -> Reply {
+        ok(json!({ "metadata": { "indices": { "movies-s": {
+            "state": "open", "aliases": ["movies", "films"], "settings": { "index": { "uuid": "new" } } } } } }))
+    }
+
+    #[tokio::test]
+    async fn an_index_that_was_not_there_before_is_never_removed() {
+        let another = open_with(json!({ "number_of_shards": "1", "uuid": "another" }));
+        for now in [another, ok(json!({}))] {
+            let server = Server::start(script().on(NAMES, [open(), now])).await;
+            let error = restore(&server, &swap()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(text(&error).contains("both `movies` and `movies-s` stay as they are"), "{error}");
+            assert!(text(&error).contains("run the same command again"), "{}", text(&error));
+            assert!(server.calls(ALIASES).is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_written_meanwhile_stops_it() {
+        // The first answer goes to the look for followers.
+        let server = Server::start(script().on("GET /movies/_stats", [written(4), written(4), written(5)])).await;
+        let error = restore(&server, &swap()).await.unwrap_err();
+        assert!(text(&error).contains("documents were written to it while the restore ran"), "{error}");
+        assert!(server.calls(ALIASES).is_empty());
+        let server = Server::start(script().on("GET /movies/_stats", [written(4)])).await;
+        restore(&server, &swap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_index_is_replaced_only_with_consent_and_told_as_deleted() {
+        let server = Server::start(script()).await;
+        let without = Options { delete: Consent::Withheld, ..swap() };
+        let error = restore(&server, &without).await.unwrap_err();
+        assert!(text(&error).contains("--yes-delete"), "{}", text(&error));
+        assert!(server.calls(RESTORE).is_empty() && server.calls(ALIASES).is_empty());
+        let found = preview(&server.client().await, &without, &Silent, &CancellationToken::new()).await.unwrap();
+        assert_eq!(found.delete, ["movies"]);
+        assert_eq!(restore(&server, &swap()).await.unwrap().deleted, ["movies"]);
+        // An alias only lets go of what is behind it: nothing is deleted.
+        let behind = ok(json!({ "metadata": { "indices": { "m-1": { "state": "open", "aliases": ["movies"] } } } }));
+        let alias = script().on(NAMES, [behind]).on("GET /m-1/_alias", [ok(json!({}))]);
+        let server = Server::start(alias).await;
+        assert!(restore(&server, &without).await.unwrap().deleted.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_looked_up_and_never_sent_again() {
+        let server =
+            Server::start(script().on(ALIASES, [Reply::Lost]).on(NAMES, [open(), open(), open(), open(), swapped()]))
+                .await;
+        assert_eq!(restore(&server, &swap()).await.unwrap().swapped["movies"], "movies-s");
+        assert_eq!(server.calls(ALIASES).len(), 1);
+        let server = Server::start(script().on(ALIASES, [Reply::Lost])).await;
+        let error = restore(&server, &swap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(text(&error).contains("run the same command again"), "{}", text(&error));
+        assert_eq!(server.calls(ALIASES).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_aliases_of_the_snapshot_come_along_with_a_location_and_are_told_without() {
+        let server = Server::start(script()).await;
+        let restored = restore(&server, &swap()).await.unwrap();
+        assert!(
+            restored.findings.iter().any(|finding| finding.what.contains("the snapshot's aliases do not come along"))
+        );
+        let server = Server::start(script()).await;
+        let dropped = Options { aliases: Aliases::Dropped, ..swap() };
+        let restored = restore(&server, &dropped).await.unwrap();
+        assert!(!restored.findings.iter().any(|finding| finding.what.contains("aliases do not come along")));
+    }
+
+    #[tokio::test]
+    async fn killed_before_the_swap_it_is_taken_up_from_where_the_index_came_from() {
+        let from = |snapshot: &str| {
+            ok(json!({ "movies-s": { "shards": [{ "primary": true, "type": "SNAPSHOT",
+                "source": { "repository": "r", "snapshot": snapshot } }] } }))
+        };
+        let both = ok(json!({ "metadata": { "indices": {
+            "movies": { "state": "open", "aliases": ["films"], "settings": { "index": { "uuid": "old" } } },
+            "movies-s": { "state": "open", "settings": { "index": { "uuid": "new" } } } } } }));
+        let script = |snapshot| script().on(NAMES, [both.clone()]).on("GET /movies-s/_recovery", [from(snapshot)]);
+        let server = Server::start(script("s")).await;
+        let restored = restore(&server, &swap()).await.unwrap();
+        assert_eq!((restored.deleted, restored.swapped["movies"].as_str()), (vec!["movies".to_owned()], "movies-s"));
+        assert_eq!((server.calls(RESTORE).len(), server.calls(ALIASES).len()), (0, 1));
+        // Without consent the name stays where it is, also then.
+        let server = Server::start(script("s")).await;
+        restore(&server, &Options { delete: Consent::Withheld, ..swap() }).await.unwrap_err();
+        assert!(server.calls(ALIASES).is_empty());
+        let server = Server::start(script("another")).await;
+        assert_eq!(restore(&server, &swap()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let missing = Shard::Failed { reason: "ALLOCATION_FAILED", details: "nested: Odd[x]", tries: 5 };
+        let server = Server::start(script("s").on(BESIDE, [ok(state("movies-s", false, 1, &[missing]))])).await;
+        assert_eq!(restore(&server, &swap()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 }

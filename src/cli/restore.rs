@@ -185,7 +185,7 @@ pub(super) fn lines(restored: &Restored) -> Vec<String> {
     }
     lines.extend(restored.swapped.iter().map(|(name, index)| format!("`{name}` is an alias of `{index}` now")));
     if !restored.deleted.is_empty() {
-        lines.push(format!("deleted before: {}", restored.deleted.join(", ")));
+        lines.push(format!("deleted: {}", restored.deleted.join(", ")));
     }
     lines.extend(restored.safety_snapshot.iter().map(|name| format!("what was there is in the snapshot `{name}`")));
     if restored.repaired_objects > 0 {

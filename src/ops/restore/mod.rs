@@ -7,7 +7,8 @@
 //! 4. Batch by batch: close or delete what the policy says, start the restore, follow it until every primary is started. If the
 //!    cluster refuses it after all, what was closed is opened again. A blob that a shard misses is brought from another copy, and
 //!    the shard is tried again (`repair`).
-//! 5. Set the replicas, let names point to what was restored beside them, and list what the target still lacks (`aftercare`).
+//! 5. Set the replicas, let names point to what was restored beside them (`swap`), and list what the target still lacks
+//!    (`aftercare`).
 //!
 //! Each change is told to a log before it is made (`log`).
 
@@ -21,6 +22,7 @@ mod overall;
 mod preflight;
 mod prepare;
 mod repair;
+mod swap;
 mod throttle;
 mod work;
 
@@ -62,7 +64,7 @@ pub struct Restored {
     pub reused_bytes: u64,
     /// The indices that were closed and restored over.
     pub closed: Vec<String>,
-    /// The indices that were deleted before.
+    /// The indices that were deleted: before the restore, or when an alias took their name.
     pub deleted: Vec<String>,
     /// The names that are aliases now, with the index that each points to.
     pub swapped: BTreeMap<String, String>,
@@ -95,7 +97,7 @@ pub struct Preview {
     pub pieces: Vec<Piece>,
     /// What would be closed and restored over.
     pub close: Vec<String>,
-    /// What would be deleted.
+    /// What would be deleted: before the restore, or when an alias takes its name.
     pub delete: Vec<String>,
     /// What would point to something else.
     pub swap: BTreeMap<String, String>,
@@ -154,7 +156,13 @@ pub async fn preview(
         requests: orders.iter().map(|batch| batch.order.body(client)).collect(),
         pieces: prepared.plan.pieces().cloned().collect(),
         close: prepared.plan.close.clone(),
-        delete: prepared.plan.delete.clone(),
+        delete: prepared
+            .plan
+            .delete
+            .iter()
+            .cloned()
+            .chain(swap::replaced(&prepared.plan, &prepared.existing))
+            .collect(),
         swap: prepared.plan.swaps.clone(),
         skip: prepared.plan.skipped.clone(),
         left_out: prepared.selection.left_out.clone(),

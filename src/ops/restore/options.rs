@@ -57,7 +57,7 @@ pub struct Options {
     pub feature_states: Vec<String>,
     /// Consent to overwrite the cluster's own state, with its users and its Kibana.
     pub overwrite_system: Consent,
-    /// Consent to what [`Conflict::Delete`] does.
+    /// Consent to what [`Conflict::Delete`] does, and [`Conflict::Swap`] where an index has the name.
     pub delete: Consent,
     /// A repository of the target that takes a snapshot of what is overwritten or deleted, before it is.
     pub safety: Option<String>,

@@ -10,7 +10,7 @@ use super::overall::Overall;
 use super::prepare::Prepared;
 use super::repair::{self, Repaired};
 use super::{Finding, Options, Restored};
-use super::{aftercare, throttle};
+use super::{aftercare, swap, throttle};
 use crate::elastic::aftercare::{self as settle, Lifecycle};
 use crate::elastic::conflict::{Piece, Place, Unit};
 use crate::elastic::creation::{self, Creation, GlobalState};
@@ -189,8 +189,9 @@ impl<'a> Work<'a> {
             self.record(&Entry::Replicated { indices: names })?;
         }
         if *place == Place::Beside {
-            let swapped = aftercare::swap(self, pieces).await?;
+            let (swapped, gone) = swap::swap(self, pieces).await?;
             self.restored.swapped.extend(swapped);
+            self.restored.deleted.extend(gone);
         }
         Ok(())
     }
