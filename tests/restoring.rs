@@ -964,3 +964,140 @@ mod swapping {
         assert_eq!(restore(&server, &swap()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 }
+
+/// What an undo file belongs to, and what is told of what stays open.
+mod owed {
+    use super::*;
+
+    fn of_cluster(uuid: &str) -> Undo {
+        Undo {
+            repository: "r".into(),
+            snapshot: "s".into(),
+            cluster_uuid: Some(uuid.into()),
+            cluster: "theirs".into(),
+            selection: vec!["movies".into()],
+            ..Undo::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn another_cluster_is_refused_by_both_names() {
+        let root = json!({ "name": "n", "cluster_name": "ours", "cluster_uuid": "u-ours",
+            "version": { "number": "8.12.2" }, "tagline": "You Know, for Search" });
+        let server = Server::start(cluster().on("GET /", [ok(root)])).await;
+        let client = server.client().await;
+        let left = of_cluster("u-theirs");
+        let put_back = recover(&client, &left).await.unwrap_err();
+        let taken_up = restore(&server, &Options { left, ..options() }).await.unwrap_err();
+        for error in [put_back, taken_up] {
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(
+                text(&error).contains("`theirs` (u-theirs)") && text(&error).contains("`ours` (u-ours)"),
+                "{error}"
+            );
+        }
+        assert!(server.seen().iter().all(|seen| seen.call.starts_with("GET")));
+        restore(&server, &Options { left: of_cluster("u-ours"), only_same: true, ..options() }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_of_another_restore_is_refused() {
+        let server = Server::start(cluster()).await;
+        let other = |change: fn(&mut Undo)| {
+            let mut left = of_cluster("u");
+            left.cluster_uuid = None;
+            change(&mut left);
+            Options { left, only_same: true, ..options() }
+        };
+        for options in [
+            other(|left| left.repository = "r2".into()),
+            other(|left| left.snapshot = "s2".into()),
+            other(|left| left.selection = vec!["movies".into(), "logs".into()]),
+        ] {
+            let error = restore(&server, &options).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(text(&error).contains("--put-back"), "{}", text(&error));
+        }
+        assert!(server.calls(RESTORE).is_empty());
+        restore(&server, &other(|_| {})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_first_entry_says_what_it_is_of() {
+        let server = Server::start(cluster()).await;
+        let log = Arc::new(Log::default());
+        restore(&server, &Options { log: Some(log.clone()), ..options() }).await.unwrap();
+        let first = serde_json::to_value(&log.0.lock().unwrap()[0]).unwrap();
+        let uuid = server.client().await.about().uuid.clone();
+        assert!(uuid.is_some());
+        assert_eq!((&first["cluster_uuid"], &first["selection"]), (&json!(uuid), &json!(["movies"])));
+    }
+
+    #[tokio::test]
+    async fn a_throttle_that_a_kill_would_leave_raised_is_told() {
+        let raise = Raise { bytes_per_second: Some(500_000_000), recoveries: None };
+        let heard_of = async |settings: Value, log: Option<Arc<dyn RestoreLog>>| {
+            let script = cluster().on(SETTINGS, [ok(settings)]).on(PUT_SETTINGS, [acknowledged()]);
+            let server = Server::start(script).await;
+            let heard = Heard::default();
+            let options = Options { raise, log, ..options() };
+            run(&server.client().await, &options, &heard, &CancellationToken::new()).await.unwrap();
+            heard
+        };
+        let set = |value: &str| json!({ "persistent": { "indices.recovery.max_bytes_per_sec": value } });
+        let heard = heard_of(set("20mb"), None).await;
+        assert!(heard.has(&["Warning", "was 20mb", "kill -9", "--undo-file"]));
+        assert!(!heard.has(&["Warning", "was killed would have left it"]));
+        let heard = heard_of(set("20mb"), Some(Arc::new(Log::default()))).await;
+        assert!(!heard.has(&["kill -9"]));
+        for (value, fate) in [("900000000b", "it is put back to that"), ("500000000b", "it stays so")] {
+            assert!(heard_of(set(value), None).await.has(&["Warning", value, "was killed would have left it", fate]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_names_what_is_left_open() {
+        struct Signal(CancellationToken);
+        impl Reporter for Signal {
+            fn report(&self, event: &Event<'_>) {
+                if matches!(event, Event::Shards { .. }) {
+                    self.0.cancel();
+                }
+            }
+        }
+        let long = cluster().on(LOOK, [ok(state("movies", true, 1, &[Shard::Initializing])), Reply::Never]);
+        let server = Server::start(long).await;
+        let cancel = CancellationToken::new();
+        let options = Options { replicas: Some(2), ..options() };
+        let error = run(&server.client().await, &options, &Signal(cancel.clone()), &cancel).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        let text = text(&error);
+        assert!(text.contains("run the same command again"), "{text}");
+        assert!(text.contains("still being restored by the cluster: movies"), "{text}");
+        assert!(text.contains("with 0 replicas: movies (to have 2)"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_preview_shows_every_request_that_changes_something() {
+        let raise = Raise { bytes_per_second: Some(500_000_000), recoveries: None };
+        let script =
+            cluster().on(NAMES, [open()]).on("GET /movies/_alias", [ok(json!({ "movies": { "aliases": {} } }))]);
+        let server = Server::start(script).await;
+        let client = server.client().await;
+        let shown = async |conflict| {
+            let safety = Some("safe".to_owned());
+            let options = Options { conflict, raise, safety, replicas: Some(2), ..options() };
+            let found = preview(&client, &options, &Silent, &CancellationToken::new()).await.unwrap();
+            found.steps.iter().map(|step| format!("{} {}", step.method, step.path)).collect::<Vec<_>>()
+        };
+        let (put, safe) = ("PUT /_cluster/settings", "PUT /_snapshot/safe/before-s");
+        let swap = [put, safe, RESTORE, "PUT /movies-s/_settings", "POST /_aliases", put];
+        assert_eq!(shown(Conflict::Swap).await, swap);
+        let after = "PUT /movies/_settings";
+        assert_eq!(shown(Conflict::Close).await, [put, safe, "POST /movies/_close", RESTORE, after, put]);
+        assert_eq!(shown(Conflict::Delete).await, [put, safe, "DELETE /movies", RESTORE, after, put]);
+        assert!(
+            server.seen().iter().all(|seen| seen.call.starts_with("GET") || seen.call.ends_with("_has_privileges"))
+        );
+    }
+}

@@ -22,6 +22,7 @@ mod overall;
 mod preflight;
 mod prepare;
 mod repair;
+mod requests;
 mod swap;
 mod throttle;
 mod work;
@@ -36,6 +37,7 @@ pub use self::finding::{Finding, Weight};
 pub use self::log::{Entry, Recovered, RestoreLog, Undo, recover};
 pub use self::options::{Batch, Check, Consent, Options, Partial};
 use self::orders::Replicas;
+pub use self::requests::Planned;
 use crate::elastic::Client;
 use crate::elastic::conflict::Piece;
 use crate::elastic::inventory::Thing;
@@ -105,8 +107,10 @@ pub struct Preview {
     pub skip: Vec<String>,
     /// The cluster's own indices in the snapshot, which nobody asked for.
     pub left_out: Vec<String>,
-    /// The bodies of the requests, in their order.
+    /// The bodies of the restores, in their order.
     pub requests: Vec<Value>,
+    /// Every request that changes something, in its order.
+    pub steps: Vec<Planned>,
     /// What speaks against it, and what should be known.
     pub findings: Vec<Finding>,
 }
@@ -151,8 +155,10 @@ pub async fn preview(
     let prepared =
         unless_cancelled(client, cancel, Box::pin(prepare::prepare(client, options, reporter, cancel))).await?;
     let orders = prepared.batches(options);
+    let steps = requests::of(client, options, &prepared).await;
     Ok(Preview {
         repository: options.repository.clone(),
+        steps,
         requests: orders.iter().map(|batch| batch.order.body(client)).collect(),
         pieces: prepared.plan.pieces().cloned().collect(),
         close: prepared.plan.close.clone(),

@@ -79,6 +79,8 @@ pub struct Options {
     pub log: Option<Arc<dyn RestoreLog>>,
     /// What an earlier run of this restore left.
     pub left: Undo,
+    /// Whether `left` must be of this very restore, so that another one is refused. The rounds of a migration go on to the next snapshot.
+    pub only_same: bool,
 }
 
 impl Default for Options {
@@ -112,6 +114,7 @@ impl Default for Options {
             before_swap: None,
             log: None,
             left: Undo::default(),
+            only_same: false,
         }
     }
 }

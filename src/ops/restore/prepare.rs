@@ -56,6 +56,7 @@ pub(super) async fn prepare(
     reporter: &dyn Reporter,
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
+    options.left.check_cluster(client)?;
     let mut findings = Vec::new();
     let snapshot = choose(client, options).await?;
     let doing = || format!("restore `{}:{}` on `{}`", options.repository, snapshot.name, client.place());
@@ -63,6 +64,10 @@ pub(super) async fn prepare(
     let selection =
         selection::choose(&options.indices, options.preset, &snapshot.indices, &snapshot.data_streams).map_err(at)?;
     tell(&selection.left_out, "left out, as it is hidden or the cluster's own: such names must be asked for", reporter);
+    if options.only_same {
+        let chosen: Vec<String> = selection.indices.iter().chain(&selection.data_streams).cloned().collect();
+        options.left.check_same(&options.repository, &snapshot.name, &chosen)?;
+    }
     let none = BTreeSet::new();
     let suffix = snapshot.name.to_lowercase();
     let policy = Policy { conflict: options.conflict, prefix: &options.prefix, suffix: &suffix, ours: &none };
@@ -100,7 +105,7 @@ pub(super) async fn prepare(
     findings.extend(swap::check(options, &plan, &existing, offline.as_ref()));
     let marks = swap::marks(client, &plan, &existing).await;
     let ignore = ignored(options, &findings);
-    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, ignore, marks })
+    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, marks, ignore })
 }
 
 /// Finds the snapshot. One that lacks shards is only for who accepts that.
