@@ -30,6 +30,7 @@ use snapferry::elastic::Client;
 use snapferry::elastic::aftercare::Lifecycle;
 use snapferry::elastic::conflict::{Conflict, Piece};
 use snapferry::elastic::creation::GlobalState;
+use snapferry::elastic::restore::Aliases;
 use snapferry::elastic::throttle::Raise;
 use snapferry::error::{Error, ErrorKind, Result};
 use snapferry::event::{Event, Reporter, Silent};
@@ -207,7 +208,7 @@ mod before {
     async fn a_preview_shows_findings_plan_and_request_and_changes_nothing() {
         let server = Server::start(cluster().on(NAMES, [open()])).await;
         let client = server.client().await;
-        let options = Options { conflict: Conflict::Swap, replicas: Some(2), ..options() };
+        let options = Options { conflict: Conflict::Swap, delete: Consent::Given, replicas: Some(2), ..options() };
         let found = preview(&client, &options, &Silent, &CancellationToken::new()).await.unwrap();
         assert_eq!(found.pieces, [Piece { index: "movies".into(), target: "movies-s".into() }]);
         assert_eq!(found.swap["movies"], "movies-s");
@@ -390,7 +391,7 @@ mod policies {
     }
 
     fn swap() -> Options {
-        Options { conflict: Conflict::Swap, ..options() }
+        Options { conflict: Conflict::Swap, delete: Consent::Given, ..options() }
     }
 
     #[tokio::test]
@@ -1009,5 +1010,274 @@ mod before_a_loss {
             preview(&server.client().await, &options, &heard, &CancellationToken::new()).await.unwrap();
             assert_eq!(heard.has(&["left out"]), is_told);
         }
+    }
+}
+
+/// What `--conflict swap` promises of the index whose name it takes.
+mod swapping {
+    use super::*;
+
+    const BESIDE: &str = "GET /_cluster/state/metadata,routing_table,customs/movies-s";
+    const ALIASES: &str = "POST /_aliases";
+
+    fn script() -> Script {
+        beside(cluster(), "movies-s")
+    }
+
+    fn beside(script: Script, target: &str) -> Script {
+        let count = json!({ "count": 5, "_shards": { "total": 1, "successful": 1, "failed": 0 } });
+        script
+            .on(NAMES, [open()])
+            .on(&format!("GET /_cluster/state/metadata,routing_table,customs/{target}"), [started(target)])
+            .on(&format!("GET /{target}/_recovery"), [ok(json!({}))])
+            .on(&format!("POST /{target}/_refresh"), [ok(json!({}))])
+            .on(&format!("GET /{target}/_count"), [ok(count)])
+            .on("GET /movies/_alias", [ok(json!({ "movies": { "aliases": { "films": {} } } }))])
+            .on(ALIASES, [acknowledged()])
+    }
+
+    fn swap() -> Options {
+        Options { conflict: Conflict::Swap, delete: Consent::Given, ..options() }
+    }
+
+    fn written(count: u64) -> Reply {
+        ok(json!({ "indices": { "movies": { "shards": { "0": [
+            { "routing": { "primary": true }, "seq_no": { "max_seq_no": count } }] } } } }))
+    }
+
+    /// The cluster after the change.
+    fn swapped() -> Reply {
+        ok(json!({ "metadata": { "indices": { "movies-s": {
+            "state": "open", "aliases": ["movies", "films"], "settings": { "index": { "uuid": "new" } } } } } }))
+    }
+
+    #[tokio::test]
+    async fn an_index_that_was_not_there_before_is_never_removed() {
+        let another = open_with(json!({ "number_of_shards": "1", "uuid": "another" }));
+        for now in [another, ok(json!({}))] {
+            let server = Server::start(script().on(NAMES, [open(), now])).await;
+            let error = restore(&server, &swap()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(text(&error).contains("both `movies` and `movies-s` stay as they are"), "{error}");
+            assert!(text(&error).contains("run the same command again"), "{}", text(&error));
+            assert!(server.calls(ALIASES).is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_written_meanwhile_stops_it() {
+        // The first answer goes to the look for followers.
+        let server = Server::start(script().on("GET /movies/_stats", [written(4), written(4), written(5)])).await;
+        let error = restore(&server, &swap()).await.unwrap_err();
+        assert!(text(&error).contains("documents were written to it while the restore ran"), "{error}");
+        assert!(server.calls(ALIASES).is_empty());
+        let server = Server::start(script().on("GET /movies/_stats", [written(4)])).await;
+        restore(&server, &swap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_index_is_replaced_only_with_consent_and_told_as_deleted() {
+        let server = Server::start(script()).await;
+        let without = Options { delete: Consent::Withheld, ..swap() };
+        let error = restore(&server, &without).await.unwrap_err();
+        assert!(text(&error).contains("--yes-delete"), "{}", text(&error));
+        assert!(server.calls(RESTORE).is_empty() && server.calls(ALIASES).is_empty());
+        let found = preview(&server.client().await, &without, &Silent, &CancellationToken::new()).await.unwrap();
+        assert_eq!(found.delete, ["movies"]);
+        assert_eq!(restore(&server, &swap()).await.unwrap().deleted, ["movies"]);
+        // An alias only lets go of what is behind it: nothing is deleted.
+        let behind = ok(json!({ "metadata": { "indices": { "m-1": { "state": "open", "aliases": ["movies"] } } } }));
+        let alias = script().on(NAMES, [behind]).on("GET /m-1/_alias", [ok(json!({}))]);
+        let server = Server::start(alias).await;
+        assert!(restore(&server, &without).await.unwrap().deleted.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_looked_up_and_never_sent_again() {
+        let server =
+            Server::start(script().on(ALIASES, [Reply::Lost]).on(NAMES, [open(), open(), open(), open(), swapped()]))
+                .await;
+        assert_eq!(restore(&server, &swap()).await.unwrap().swapped["movies"], "movies-s");
+        assert_eq!(server.calls(ALIASES).len(), 1);
+        let server = Server::start(script().on(ALIASES, [Reply::Lost])).await;
+        let error = restore(&server, &swap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(text(&error).contains("run the same command again"), "{}", text(&error));
+        assert_eq!(server.calls(ALIASES).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_aliases_of_the_snapshot_come_along_with_a_location_and_are_told_without() {
+        let server = Server::start(script()).await;
+        let restored = restore(&server, &swap()).await.unwrap();
+        assert!(
+            restored.findings.iter().any(|finding| finding.what.contains("the snapshot's aliases do not come along"))
+        );
+        let server = Server::start(script()).await;
+        let dropped = Options { aliases: Aliases::Dropped, ..swap() };
+        let restored = restore(&server, &dropped).await.unwrap();
+        assert!(!restored.findings.iter().any(|finding| finding.what.contains("aliases do not come along")));
+    }
+
+    #[tokio::test]
+    async fn killed_before_the_swap_it_is_taken_up_from_where_the_index_came_from() {
+        let from = |snapshot: &str| {
+            ok(json!({ "movies-s": { "shards": [{ "primary": true, "type": "SNAPSHOT",
+                "source": { "repository": "r", "snapshot": snapshot } }] } }))
+        };
+        let both = ok(json!({ "metadata": { "indices": {
+            "movies": { "state": "open", "aliases": ["films"], "settings": { "index": { "uuid": "old" } } },
+            "movies-s": { "state": "open", "settings": { "index": { "uuid": "new" } } } } } }));
+        let script = |snapshot| script().on(NAMES, [both.clone()]).on("GET /movies-s/_recovery", [from(snapshot)]);
+        let server = Server::start(script("s")).await;
+        let restored = restore(&server, &swap()).await.unwrap();
+        assert_eq!((restored.deleted, restored.swapped["movies"].as_str()), (vec!["movies".to_owned()], "movies-s"));
+        assert_eq!((server.calls(RESTORE).len(), server.calls(ALIASES).len()), (0, 1));
+        // Without consent the name stays where it is, also then.
+        let server = Server::start(script("s")).await;
+        restore(&server, &Options { delete: Consent::Withheld, ..swap() }).await.unwrap_err();
+        assert!(server.calls(ALIASES).is_empty());
+        let server = Server::start(script("another")).await;
+        assert_eq!(restore(&server, &swap()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let missing = Shard::Failed { reason: "ALLOCATION_FAILED", details: "nested: Odd[x]", tries: 5 };
+        let server = Server::start(script("s").on(BESIDE, [ok(state("movies-s", false, 1, &[missing]))])).await;
+        assert_eq!(restore(&server, &swap()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+}
+
+/// What an undo file belongs to, and what is told of what stays open.
+mod owed {
+    use super::*;
+
+    fn of_cluster(uuid: &str) -> Undo {
+        Undo {
+            repository: "r".into(),
+            snapshot: "s".into(),
+            cluster_uuid: Some(uuid.into()),
+            cluster: "theirs".into(),
+            selection: vec!["movies".into()],
+            ..Undo::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn another_cluster_is_refused_by_both_names() {
+        let root = json!({ "name": "n", "cluster_name": "ours", "cluster_uuid": "u-ours",
+            "version": { "number": "8.12.2" }, "tagline": "You Know, for Search" });
+        let server = Server::start(cluster().on("GET /", [ok(root)])).await;
+        let client = server.client().await;
+        let left = of_cluster("u-theirs");
+        let put_back = recover(&client, &left).await.unwrap_err();
+        let taken_up = restore(&server, &Options { left, ..options() }).await.unwrap_err();
+        for error in [put_back, taken_up] {
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(
+                text(&error).contains("`theirs` (u-theirs)") && text(&error).contains("`ours` (u-ours)"),
+                "{error}"
+            );
+        }
+        assert!(server.seen().iter().all(|seen| seen.call.starts_with("GET")));
+        restore(&server, &Options { left: of_cluster("u-ours"), only_same: true, ..options() }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_of_another_restore_is_refused() {
+        let server = Server::start(cluster()).await;
+        let other = |change: fn(&mut Undo)| {
+            let mut left = of_cluster("u");
+            left.cluster_uuid = None;
+            change(&mut left);
+            Options { left, only_same: true, ..options() }
+        };
+        for options in [
+            other(|left| left.repository = "r2".into()),
+            other(|left| left.snapshot = "s2".into()),
+            other(|left| left.selection = vec!["movies".into(), "logs".into()]),
+        ] {
+            let error = restore(&server, &options).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert!(text(&error).contains("--put-back"), "{}", text(&error));
+        }
+        assert!(server.calls(RESTORE).is_empty());
+        restore(&server, &other(|_| {})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_first_entry_says_what_it_is_of() {
+        let server = Server::start(cluster()).await;
+        let log = Arc::new(Log::default());
+        restore(&server, &Options { log: Some(log.clone()), ..options() }).await.unwrap();
+        let first = serde_json::to_value(&log.0.lock().unwrap()[0]).unwrap();
+        let uuid = server.client().await.about().uuid.clone();
+        assert!(uuid.is_some());
+        assert_eq!((&first["cluster_uuid"], &first["selection"]), (&json!(uuid), &json!(["movies"])));
+    }
+
+    #[tokio::test]
+    async fn a_throttle_that_a_kill_would_leave_raised_is_told() {
+        let raise = Raise { bytes_per_second: Some(500_000_000), recoveries: None };
+        let heard_of = async |settings: Value, log: Option<Arc<dyn RestoreLog>>| {
+            let script = cluster().on(SETTINGS, [ok(settings)]).on(PUT_SETTINGS, [acknowledged()]);
+            let server = Server::start(script).await;
+            let heard = Heard::default();
+            let options = Options { raise, log, ..options() };
+            run(&server.client().await, &options, &heard, &CancellationToken::new()).await.unwrap();
+            heard
+        };
+        let set = |value: &str| json!({ "persistent": { "indices.recovery.max_bytes_per_sec": value } });
+        let heard = heard_of(set("20mb"), None).await;
+        assert!(heard.has(&["Warning", "was 20mb", "kill -9", "--undo-file"]));
+        assert!(!heard.has(&["Warning", "was killed would have left it"]));
+        let heard = heard_of(set("20mb"), Some(Arc::new(Log::default()))).await;
+        assert!(!heard.has(&["kill -9"]));
+        for (value, fate) in [("900000000b", "it is put back to that"), ("500000000b", "it stays so")] {
+            assert!(heard_of(set(value), None).await.has(&["Warning", value, "was killed would have left it", fate]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signal_names_what_is_left_open() {
+        struct Signal(CancellationToken);
+        impl Reporter for Signal {
+            fn report(&self, event: &Event<'_>) {
+                if matches!(event, Event::Shards { .. }) {
+                    self.0.cancel();
+                }
+            }
+        }
+        let long = cluster().on(LOOK, [ok(state("movies", true, 1, &[Shard::Initializing])), Reply::Never]);
+        let server = Server::start(long).await;
+        let cancel = CancellationToken::new();
+        let options = Options { replicas: Some(2), ..options() };
+        let error = run(&server.client().await, &options, &Signal(cancel.clone()), &cancel).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        let text = text(&error);
+        assert!(text.contains("run the same command again"), "{text}");
+        assert!(text.contains("still being restored by the cluster: movies"), "{text}");
+        assert!(text.contains("with 0 replicas: movies (to have 2)"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_preview_shows_every_request_that_changes_something() {
+        let raise = Raise { bytes_per_second: Some(500_000_000), recoveries: None };
+        let script =
+            cluster().on(NAMES, [open()]).on("GET /movies/_alias", [ok(json!({ "movies": { "aliases": {} } }))]);
+        let server = Server::start(script).await;
+        let client = server.client().await;
+        let shown = async |conflict| {
+            let safety = Some("safe".to_owned());
+            let options = Options { conflict, raise, safety, replicas: Some(2), ..options() };
+            let found = preview(&client, &options, &Silent, &CancellationToken::new()).await.unwrap();
+            found.steps.iter().map(|step| format!("{} {}", step.method, step.path)).collect::<Vec<_>>()
+        };
+        let (put, safe) = ("PUT /_cluster/settings", "PUT /_snapshot/safe/before-s");
+        let swap = [put, safe, RESTORE, "PUT /movies-s/_settings", "POST /_aliases", put];
+        assert_eq!(shown(Conflict::Swap).await, swap);
+        let after = "PUT /movies/_settings";
+        assert_eq!(shown(Conflict::Close).await, [put, safe, "POST /movies/_close", RESTORE, after, put]);
+        assert_eq!(shown(Conflict::Delete).await, [put, safe, "DELETE /movies", RESTORE, after, put]);
+        assert!(
+            server.seen().iter().all(|seen| seen.call.starts_with("GET") || seen.call.ends_with("_has_privileges"))
+        );
     }
 }

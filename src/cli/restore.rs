@@ -14,7 +14,9 @@ use super::undo::UndoFile;
 use super::{ErrorDocument, Session, open};
 use crate::elastic::Client;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::restore::{Consent, Entry, Options, Preview, Recovered, Restored, Weight, preview, recover, run};
+use crate::ops::restore::{
+    Consent, Entry, Options, Planned, Preview, Recovered, Restored, Undo, Weight, preview, recover, run,
+};
 use crate::store::Access;
 
 /// Restore a snapshot and follow it until every primary is started
@@ -70,9 +72,17 @@ impl Args {
         let mut options = self.restoring.options(&self.repository, &self.snapshot)?;
         let client = connect(session, &self.cluster).await?;
         if let Some(path) = &self.undo_file {
-            let (file, left) = UndoFile::open(path)?;
-            options.left = left;
-            options.log = Some(Arc::new(file));
+            options.only_same = true;
+            if self.dry_run {
+                options.left = if path.exists() { UndoFile::look(path)? } else { Undo::default() };
+            } else {
+                if self.put_back {
+                    UndoFile::look(path)?;
+                }
+                let (file, left) = UndoFile::open(path)?;
+                options.left = left;
+                options.log = Some(Arc::new(file));
+            }
         }
         if self.put_back {
             return self.recover(session, &client, &options).await;
@@ -185,7 +195,7 @@ pub(super) fn lines(restored: &Restored) -> Vec<String> {
     }
     lines.extend(restored.swapped.iter().map(|(name, index)| format!("`{name}` is an alias of `{index}` now")));
     if !restored.deleted.is_empty() {
-        lines.push(format!("deleted before: {}", restored.deleted.join(", ")));
+        lines.push(format!("deleted: {}", restored.deleted.join(", ")));
     }
     lines.extend(restored.safety_snapshot.iter().map(|name| format!("what was there is in the snapshot `{name}`")));
     if restored.repaired_objects > 0 {
@@ -217,12 +227,7 @@ fn preview_lines(found: &Preview) -> Vec<String> {
         }
     }
     lines.extend(found.swap.iter().map(|(name, index)| format!("would let `{name}` point to `{index}`")));
-    lines.extend(
-        found
-            .requests
-            .iter()
-            .map(|body| format!("POST /_snapshot/{}/{}/_restore {body}", found.repository, found.snapshot)),
-    );
+    lines.extend(found.steps.iter().map(Planned::line));
     lines
 }
 

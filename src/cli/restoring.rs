@@ -27,13 +27,14 @@ pub(super) struct Restoring {
     #[arg(long, value_enum, default_value_t, value_name = "PRESET")]
     preset: PresetWord,
     /// What to do when a name is taken: restore nothing, close the index and restore over it, leave it alone, restore beside it under
-    /// `--prefix`, restore beside it and let the name point there once it is proven, or delete it first
+    /// `--prefix`, restore beside it and
+    /// let the name point there once it is proven (an index that has the name is then deleted), or delete it first
     #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
     conflict: ConflictWord,
     /// What stands before the names that `--conflict rename` makes
     #[arg(long, value_name = "TEXT", default_value = "restored-")]
     prefix: String,
-    /// Delete what `--conflict delete` names, without asking
+    /// Delete what `--conflict delete` names, and the indices that `--conflict swap` replaces, without asking
     #[arg(long)]
     yes_delete: bool,
     /// Take a snapshot of what is overwritten or deleted into this repository of the cluster, before it is
@@ -107,7 +108,7 @@ enum LifecycleWord {
 impl Restoring {
     /// Whether indices would be deleted, and nobody has consented yet.
     pub(super) fn must_ask(&self) -> bool {
-        self.conflict == ConflictWord::Delete && !self.yes_delete
+        matches!(self.conflict, ConflictWord::Delete | ConflictWord::Swap) && !self.yes_delete
     }
 
     /// The options of a restore.

@@ -19,6 +19,12 @@ pub(super) struct UndoFile {
 }
 
 impl UndoFile {
+    /// What is in the file, which must be there; it is left as it is.
+    pub(super) fn look(path: &Path) -> Result<Undo> {
+        std::fs::metadata(path).map_err(|error| failed(path, error))?;
+        read(path).map(|(undo, _)| undo)
+    }
+
     /// Opens the file, or makes one that only its owner reads, and reads what is in it.
     pub(super) fn open(path: &Path) -> Result<(Self, Undo)> {
         let (undo, length) = read(path)?;
@@ -59,9 +65,13 @@ fn read(path: &Path) -> Result<(Undo, u64)> {
 }
 
 fn failed(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("keep what is changed in `{}`", path.display()))
+    let error = error.into();
+    // What the command line names is not there: that is no outage.
+    let is_missing = error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == Io::NotFound);
+    let kind = if is_missing { ErrorKind::NotFound } else { ErrorKind::Unavailable };
+    Error::new(kind, format!("keep what is changed in `{}`", path.display()))
         .from_source(error)
-        .hint("name a file in a folder that can be written")
+        .hint("name a file in a folder that is there and can be written; `--put-back` needs the file of the interrupted restore")
 }
 
 #[cfg(test)]
@@ -85,5 +95,9 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&path, "no\nno\n").unwrap();
         assert_eq!(UndoFile::open(&path).unwrap_err().kind(), ErrorKind::Invalid);
+        let missing = folder.path().join("missing");
+        assert_eq!(UndoFile::look(&missing).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(UndoFile::open(&missing.join("undo")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(!missing.exists());
     }
 }

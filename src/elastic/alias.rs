@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
+use super::client::{Client, Told};
+use super::index;
 use super::request::{Request, batches};
 use super::selection::quoted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The aliases of indices with their filters, routing and flags, by index and alias.
 pub async fn of(client: &Client, indices: &[String]) -> Result<BTreeMap<String, Map<String, Value>>> {
@@ -34,37 +35,73 @@ pub struct Swap {
 }
 
 /// What one request does for these names: an index that has such a name goes and its aliases pass on; an alias lets go of the
-/// indices behind it, which stay.
+/// indices behind it, which stay. `of_snapshot` are the aliases that come along, by the index that was restored: they count where
+/// both sides have one, and what was behind the name lets go of them.
 #[must_use]
-pub fn actions(swaps: &[Swap], aliases: &BTreeMap<String, Map<String, Value>>) -> Vec<Value> {
+pub fn actions(
+    swaps: &[Swap],
+    aliases: &BTreeMap<String, Map<String, Value>>,
+    of_snapshot: &BTreeMap<String, Map<String, Value>>,
+) -> Vec<Value> {
     let mut actions = Vec::new();
     for Swap { name, index, behind } in swaps {
-        let mut add = |alias: &str, as_before: Option<&Value>| {
-            let mut action = as_before.cloned().filter(Value::is_object).unwrap_or_else(|| json!({}));
+        let mut adds: BTreeMap<&str, Option<&Value>> = BTreeMap::new();
+        let mut removes = Vec::new();
+        let others = || behind.iter().filter(|old| *old != index);
+        if behind.contains(name) {
+            adds.extend(aliases.get(name).into_iter().flatten().map(|(alias, told)| (alias.as_str(), Some(told))));
+            adds.insert(name, None);
+            removes.push(json!({ "remove_index": { "index": name } }));
+        } else {
+            adds.insert(name, behind.iter().find_map(|index| aliases.get(index)?.get(name)));
+            removes.extend(others().map(|old| json!({ "remove": { "index": old, "alias": name } })));
+        }
+        for (alias, told) in of_snapshot.get(index).into_iter().flatten().filter(|(alias, _)| *alias != name) {
+            adds.insert(alias, Some(told));
+            let held = |old: &&String| aliases.get(*old).is_some_and(|held| held.contains_key(alias));
+            let lets_go = others().filter(|old| *old != name).filter(held);
+            removes.extend(lets_go.map(|old| json!({ "remove": { "index": old, "alias": alias } })));
+        }
+        for (alias, told) in adds {
+            let mut action = told.cloned().filter(Value::is_object).unwrap_or_else(|| json!({}));
             (action["index"], action["alias"]) = (json!(index), json!(alias));
             actions.push(json!({ "add": action }));
-        };
-        if behind.contains(name) {
-            for (alias, definition) in aliases.get(name).into_iter().flatten() {
-                add(alias, Some(definition));
-            }
-            add(name, None);
-            actions.push(json!({ "remove_index": { "index": name } }));
-        } else {
-            let definition = behind.iter().find_map(|index| aliases.get(index)?.get(name));
-            add(name, definition);
-            for old in behind.iter().filter(|old| *old != index) {
-                actions.push(json!({ "remove": { "index": old, "alias": name } }));
-            }
         }
+        actions.extend(removes);
     }
     actions
 }
 
-/// Does all of these or none.
-pub async fn change(client: &Client, actions: &[Value]) -> Result<()> {
-    let request = Request::post("change the aliases", &["_aliases"]).body(&json!({ "actions": actions }));
-    client.call(request).await.map(drop)
+/// Does all of these or none, once: it is never sent again, as a repeat would meet what the first one did.
+///
+/// Where the answer is lost, the cluster is asked whether each name points to its index now. Fails with the loss when it does not.
+pub async fn change(client: &Client, swaps: &[Swap], actions: &[Value]) -> Result<()> {
+    const DOING: &str = "change the aliases";
+    let request = Request::post(DOING, &["_aliases"]).body(&json!({ "actions": actions }));
+    let lost = match client.call_once(request).await? {
+        Told::Answer(_) => return Ok(()),
+        Told::Lost(error) => error,
+    };
+    tracing::debug!(error = %lost, "the answer to the change of aliases was lost");
+    let backoff = client.backoff();
+    for tried in 0..backoff.tries {
+        let now = index::existing(client).await?;
+        let points = |swap: &Swap| {
+            now.aliases.get(&swap.name).is_some_and(|behind| behind.len() == 1 && behind.contains(&swap.index))
+        };
+        if swaps.iter().all(points) {
+            return Ok(());
+        }
+        tokio::time::sleep(backoff.wait(tried)).await;
+    }
+    let names: Vec<&String> = swaps.iter().map(|swap| &swap.name).collect();
+    let cause = lost.cause().unwrap_or_default();
+    Err(Error::new(lost.kind(), format!("{DOING} on `{}`", client.place()))
+        .because(format!(
+            "the answer was lost, and the cluster shows that {} are as they were: {cause}",
+            quoted(&names)
+        ))
+        .hint("run the same command again: what is restored is taken up; the request was not sent a second time"))
 }
 
 #[cfg(test)]
@@ -77,7 +114,7 @@ mod tests {
         let told = json!({ "films": { "is_write_index": true } });
         let aliases = BTreeMap::from([("m".to_owned(), told.as_object().unwrap().clone())]);
         assert_eq!(
-            actions(&[swap], &aliases),
+            actions(&[swap], &aliases, &BTreeMap::new()),
             [
                 json!({ "add": { "index": "m-s", "alias": "films", "is_write_index": true } }),
                 json!({ "add": { "index": "m-s", "alias": "m" } }),
@@ -92,10 +129,38 @@ mod tests {
         let told = json!({ "m": { "filter": { "term": { "a": 1 } } } });
         let aliases = BTreeMap::from([("m-s1".to_owned(), told.as_object().unwrap().clone())]);
         assert_eq!(
-            actions(&[swap], &aliases),
+            actions(&[swap], &aliases, &BTreeMap::new()),
             [
                 json!({ "add": { "index": "m-s2", "alias": "m", "filter": { "term": { "a": 1 } } } }),
                 json!({ "remove": { "index": "m-s1", "alias": "m" } }),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_aliases_of_the_snapshot_come_along_and_count() {
+        let object = |told: Value| told.as_object().unwrap().clone();
+        let came = BTreeMap::from([("m-s".to_owned(), object(json!({ "films": { "routing": "1" }, "new": {} })))]);
+        let swap = Swap { name: "m".into(), index: "m-s".into(), behind: ["m".to_owned()].into() };
+        let held = BTreeMap::from([("m".to_owned(), object(json!({ "films": {}, "own": {} })))]);
+        assert_eq!(
+            actions(&[swap], &held, &came),
+            [
+                json!({ "add": { "index": "m-s", "alias": "films", "routing": "1" } }),
+                json!({ "add": { "index": "m-s", "alias": "m" } }),
+                json!({ "add": { "index": "m-s", "alias": "new" } }),
+                json!({ "add": { "index": "m-s", "alias": "own" } }),
+                json!({ "remove_index": { "index": "m" } }),
+            ]
+        );
+        let swap = Swap { name: "m".into(), index: "m-s".into(), behind: ["m-1".to_owned()].into() };
+        let held = BTreeMap::from([("m-1".to_owned(), object(json!({ "m": {}, "films": {} })))]);
+        let told = actions(&[swap], &held, &came);
+        assert_eq!(
+            told[3..],
+            [
+                json!({ "remove": { "index": "m-1", "alias": "m" } }),
+                json!({ "remove": { "index": "m-1", "alias": "films" } }),
             ]
         );
     }

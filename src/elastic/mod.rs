@@ -56,6 +56,7 @@ mod version;
 mod warning;
 pub mod whoami;
 pub mod writable;
+pub mod writes;
 
 pub use about::About;
 pub use auth::Auth;

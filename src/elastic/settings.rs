@@ -63,6 +63,14 @@ pub async fn change(client: &Client, changes: &[Change]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
+    let names: Vec<String> = changes.iter().map(|change| format!("`{}`", change.name)).collect();
+    let request = Request::put(format!("set {}", names.join(", ")), &["_cluster", "settings"]);
+    client.call(request.body(&body(changes))).await.map(drop)
+}
+
+/// What is sent for changes.
+#[must_use]
+pub fn body(changes: &[Change]) -> Value {
     let mut body = json!({});
     for change in changes {
         let scope = match change.scope {
@@ -71,9 +79,7 @@ pub async fn change(client: &Client, changes: &[Change]) -> Result<()> {
         };
         body[scope][&change.name] = change.after.clone().unwrap_or_default();
     }
-    let names: Vec<String> = changes.iter().map(|change| format!("`{}`", change.name)).collect();
-    let request = Request::put(format!("set {}", names.join(", ")), &["_cluster", "settings"]);
-    client.call(request.body(&body)).await.map(drop)
+    body
 }
 
 impl Settings {
@@ -89,6 +95,12 @@ impl Settings {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         [&self.transient, &self.persistent, &self.defaults].into_iter().find_map(|part| part.get(name))
+    }
+
+    /// What is set for it, by transient or persistent settings, if anything is.
+    #[must_use]
+    pub fn set(&self, name: &str) -> Option<&Value> {
+        [&self.transient, &self.persistent].into_iter().find_map(|part| part.get(name))
     }
 
     /// The same as text, which all versions but not all values are.

@@ -137,6 +137,13 @@ impl Codec {
         Ok(body)
     }
 
+    /// Text inside of a body, which clusters wrap as they wrap the body: the filter of an alias.
+    pub(super) fn text(self, name: &str, wrapped: &[u8]) -> Result<String> {
+        let mut text = String::new();
+        let read = self.unpack(wrapped).read_to_string(&mut text);
+        read.map_err(|error| corrupt(name, error.to_string())).map(|_| text)
+    }
+
     fn unpack(self, body: &[u8]) -> BufReader<Bounded<'_>> {
         let (reader, packed): (Box<dyn Read + '_>, _) = if let Some(packed) = body.strip_prefix(DEFLATE) {
             (Box::new(flate2::read::DeflateDecoder::new(packed)), true)

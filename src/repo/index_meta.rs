@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value, json};
 
 use super::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +22,8 @@ pub struct IndexMeta {
     pub aliases: Vec<String>,
     /// Those of them that are written to through this index.
     pub write_aliases: Vec<String>,
+    /// What each of them is.
+    definitions: BTreeMap<String, Alias>,
     /// `open` or `close`.
     pub state: Option<String>,
 }
@@ -51,6 +55,13 @@ impl IndexMeta {
     #[must_use]
     pub fn version_created(&self) -> Option<i64> {
         self.setting("index.version.created")?.parse().ok()
+    }
+
+    /// Its aliases as a request to a cluster wants them: filter, routing and flags, as far as they are set.
+    ///
+    /// [`ErrorKind::Corrupt`] when a filter cannot be read.
+    pub fn alias_definitions(&self) -> Result<Map<String, Value>> {
+        self.definitions.iter().map(|(name, alias)| Ok((name.clone(), alias.definition(name)?))).collect()
     }
 
     fn shards(&self, name: &str) -> Result<u32> {
@@ -93,8 +104,11 @@ impl<'de> Deserialize<'de> for Outer {
                     return Err(serde::de::Error::custom("there is no index in it"));
                 };
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                let (Texts(settings), Names(aliases, write_aliases)) = (inner.settings, inner.aliases);
-                Ok(Outer(IndexMeta { name, settings, aliases, write_aliases, state: inner.state }))
+                let (Texts(settings), definitions) = (inner.settings, inner.aliases.0);
+                let aliases = definitions.keys().cloned().collect();
+                let written = definitions.iter().filter(|(_, alias)| alias.is_write_index());
+                let write_aliases = written.map(|(name, _)| name.clone()).collect();
+                Ok(Outer(IndexMeta { name, settings, aliases, write_aliases, definitions, state: inner.state }))
             }
         }
         deserializer.deserialize_map(Member)
@@ -165,7 +179,6 @@ impl<'de> Visitor<'de> for Setting<'_> {
         Ok(())
     }
 
-    /// The filter of an alias comes so.
     fn visit_bytes<E>(self, _: &[u8]) -> std::result::Result<(), E> {
         Ok(())
     }
@@ -188,21 +201,101 @@ impl<'de> Visitor<'de> for Setting<'_> {
     }
 }
 
-/// The names of aliases, and of those that are written to.
+/// The aliases by their names.
 #[derive(Default)]
-struct Names(Vec<String>, Vec<String>);
+struct Names(BTreeMap<String, Alias>);
 
 /// What an alias says of itself.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Alias {
-    is_write_index: bool,
+    /// Routing and flags.
+    texts: BTreeMap<String, String>,
+    filter: Option<Filter>,
+}
+
+/// The filter of an alias.
+#[derive(Debug, Clone)]
+enum Filter {
+    /// JSON, wrapped as bodies are; clusters write it so.
+    Wrapped(Vec<u8>),
+    Plain(Value),
+}
+
+impl Alias {
+    fn is_write_index(&self) -> bool {
+        self.texts.get("is_write_index").is_some_and(|truth| truth == "true")
+    }
+
+    fn definition(&self, name: &str) -> Result<Value> {
+        let mut told = json!({});
+        for member in ["index_routing", "search_routing"] {
+            if let Some(text) = self.texts.get(member) {
+                told[member] = json!(text);
+            }
+        }
+        for member in ["is_write_index", "is_hidden"] {
+            if let Some(text) = self.texts.get(member) {
+                told[member] = json!(text == "true");
+            }
+        }
+        match &self.filter {
+            None => {}
+            Some(Filter::Plain(filter)) => told["filter"] = filter.clone(),
+            Some(Filter::Wrapped(bytes)) => {
+                let what = format!("the filter of the alias {name}");
+                let text = Codec::IndexMetadata.text(&what, bytes)?;
+                told["filter"] = serde_json::from_str(&text).map_err(|error| {
+                    Error::new(ErrorKind::Corrupt, format!("read `{what}`")).because(error.to_string())
+                })?;
+            }
+        }
+        Ok(told)
+    }
 }
 
 impl<'de> Deserialize<'de> for Alias {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let mut texts = BTreeMap::new();
-        deserializer.deserialize_any(Setting { name: String::new(), texts: &mut texts })?;
-        Ok(Self { is_write_index: texts.get("is_write_index").is_some_and(|truth| truth == "true") })
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Alias;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an alias")
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Alias, E> {
+                Ok(Alias::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Alias, A::Error> {
+                let mut alias = Alias::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "filter" {
+                        alias.filter = map.next_value::<Option<Filter>>()?;
+                    } else {
+                        map.next_value_seed(Setting { name, texts: &mut alias.texts })?;
+                    }
+                }
+                Ok(alias)
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Filter;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a filter")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> std::result::Result<Filter, E> {
+                Ok(Filter::Wrapped(bytes.to_vec()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Filter, A::Error> {
+                Value::deserialize(MapAccessDeserializer::new(map)).map(Filter::Plain)
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -224,14 +317,46 @@ impl<'de> Deserialize<'de> for Names {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
                 let mut names = Names::default();
                 while let Some((name, alias)) = map.next_entry::<String, Alias>()? {
-                    if alias.is_write_index {
-                        names.1.push(name.clone());
-                    }
-                    names.0.push(name);
+                    names.0.insert(name, alias);
                 }
                 Ok(names)
             }
         }
         deserializer.deserialize_any(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn an_alias_comes_with_its_filter_routing_and_flags() {
+        let mut wrapped = flate2::write::DeflateEncoder::new(b"DFL\0".to_vec(), flate2::Compression::fast());
+        wrapped.write_all(br#"{"term":{"a":1}}"#).unwrap();
+        let text = |text: &str| serde_smile::value::Value::String(text.into());
+        let object = |members: Vec<(&str, serde_smile::value::Value)>| {
+            serde_smile::value::Value::Object(
+                members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            )
+        };
+        let alias = object(vec![
+            ("filter", serde_smile::value::Value::Binary(wrapped.finish().unwrap())),
+            ("index_routing", text("1")),
+            ("search_routing", text("1,2")),
+            ("is_write_index", serde_smile::value::Value::Boolean(true)),
+        ]);
+        let settings = object(vec![("index.number_of_shards", text("1"))]);
+        let index = object(vec![("settings", settings), ("aliases", object(vec![("films", alias)]))]);
+        let blob = Codec::IndexMetadata.encode(&object(vec![("movies", index)])).unwrap();
+        let read = IndexMeta::parse("meta", &blob).unwrap();
+        assert_eq!((&read.aliases, &read.write_aliases), (&vec!["films".to_owned()], &vec!["films".to_owned()]));
+        assert_eq!(
+            Value::Object(read.alias_definitions().unwrap()),
+            json!({ "films": { "filter": { "term": { "a": 1 } }, "index_routing": "1", "search_routing": "1,2",
+                "is_write_index": true } })
+        );
     }
 }

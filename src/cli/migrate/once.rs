@@ -137,7 +137,8 @@ impl Once {
         }
         let failures = self.failures.as_deref().map(FailuresFile::new).transpose()?;
         let begun = Instant::now();
-        let mut report = run((&from, &to), clusters, &options, session.output.clone(), session.cancel.clone()).await;
+        let mut report =
+            Box::pin(run((&from, &to), clusters, &options, session.output.clone(), session.cancel.clone())).await;
         session.output.end_progress();
         let took = begun.elapsed();
         let copy_error = report.sync.as_mut().and_then(|sync| sync.error.as_ref().map(Error::duplicate));

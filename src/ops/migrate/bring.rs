@@ -22,7 +22,7 @@ use crate::elastic::snapshot::Shards;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ops::compare;
-use crate::ops::restore::{self, RestoreLog};
+use crate::ops::restore::{self, Consent, RestoreLog};
 use crate::ops::snapshot::Which;
 
 /// Decides about every name. `indices` are all that the snapshot holds or will hold.
@@ -91,7 +91,16 @@ pub(super) async fn restore(machine: &Machine<'_>, round: &Round) -> Result<Outc
     let template = &machine.job.restore;
     // Where only ours are in the way, the policy for what is others' has nothing to say.
     let only_ours = decided.delete.is_empty() && decided.swaps.is_empty() && !decided.over.is_empty();
+    // Where the policy decides about others' as well, the names of ours pass on with our consent: we made these indices.
+    let mut delete = template.delete;
+    if template.conflict == Conflict::Swap && !decided.over.is_empty() && !decided.swaps.is_empty() {
+        let now = index::existing(machine.sides.target).await?;
+        if !decided.swaps.keys().any(|name| now.indices.contains_key(name)) {
+            delete = Consent::Given;
+        }
+    }
     let options = restore::Options {
+        delete,
         repository: machine.job.registration.name.clone(),
         snapshot: Which::Named(snapshot.name.clone()),
         indices: decided.names.clone(),

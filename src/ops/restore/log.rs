@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::elastic::conflict::Piece;
 use crate::elastic::settings::{self, Change};
 use crate::elastic::{Client, aftercare, index, restore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Keeps what a restore tells of itself. It is called between requests, never from two places at once.
 pub trait RestoreLog: Debug + Send + Sync {
@@ -37,6 +37,15 @@ pub enum Entry {
         uuid: String,
         /// What is to be restored.
         pieces: Vec<Piece>,
+        /// The identity of the cluster, if it has one.
+        #[serde(default)]
+        cluster_uuid: Option<String>,
+        /// The cluster's name.
+        #[serde(default)]
+        cluster: String,
+        /// What was chosen, by its name in the snapshot.
+        #[serde(default)]
+        selection: Vec<String>,
     },
     /// Settings of the cluster are about to be changed for the time of the restore.
     Raising {
@@ -120,6 +129,12 @@ pub struct Undo {
     pub repository: String,
     /// The snapshot's name.
     pub snapshot: String,
+    /// The identity of the cluster.
+    pub cluster_uuid: Option<String>,
+    /// The cluster's name.
+    pub cluster: String,
+    /// What was chosen, by its name in the snapshot.
+    pub selection: Vec<String>,
     /// Settings of the cluster that were changed, with what was before.
     pub raised: Vec<Change>,
     /// Lifecycle management was stopped.
@@ -144,13 +159,15 @@ impl Undo {
     /// Folds one more entry in.
     pub fn note(&mut self, entry: &Entry) {
         match entry {
-            Entry::Planned { repository, snapshot, .. } => {
+            Entry::Planned { repository, snapshot, cluster_uuid, cluster, selection, .. } => {
                 if (&self.repository, &self.snapshot) != (repository, snapshot) {
                     // What was restored from another snapshot says nothing of this one.
                     self.restored.clear();
                     self.submitted.clear();
                 }
                 (self.repository, self.snapshot) = (repository.clone(), snapshot.clone());
+                (self.cluster_uuid, self.cluster) = (cluster_uuid.clone(), cluster.clone());
+                self.selection.clone_from(selection);
             }
             Entry::Raising { changes } => {
                 // What an earlier interrupted run found is what is to be put back, not what it made of it.
@@ -207,6 +224,66 @@ impl Undo {
         self.replicas.remove(name);
     }
 
+    /// Refuses another cluster than the one that this was written for.
+    pub(super) fn check_cluster(&self, client: &Client) -> Result<()> {
+        let about = client.about();
+        let (Some(theirs), Some(ours)) = (&self.cluster_uuid, &about.uuid) else { return Ok(()) };
+        if theirs == ours {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Precondition, format!("take up an interrupted restore on `{}`", client.place()))
+            .because(format!(
+                "it was begun on the cluster `{}` ({theirs}), and this is `{}` ({ours})",
+                self.cluster, about.name
+            ))
+            .hint("name the cluster that it was begun on, or another undo file"))
+    }
+
+    /// Refuses another restore than the one that this was written for.
+    pub(super) fn check_same(&self, repository: &str, snapshot: &str, selection: &[String]) -> Result<()> {
+        let refused = |what: String| {
+            Error::new(ErrorKind::Precondition, format!("take up an interrupted restore with `{repository}:{snapshot}`"))
+                .because(what)
+                .hint("name the restore that was interrupted, put back what it left with `--put-back`, or name another undo file")
+        };
+        if self.repository.is_empty() {
+            return Ok(());
+        }
+        if (self.repository.as_str(), self.snapshot.as_str()) != (repository, snapshot) {
+            return Err(refused(format!("the undo file is of `{}:{}`", self.repository, self.snapshot)));
+        }
+        if !self.selection.is_empty() && self.selection != selection {
+            let (theirs, ours) = (self.selection.join(", "), selection.join(", "));
+            return Err(refused(format!("the undo file is of other indices: {theirs}; chosen now: {ours}")));
+        }
+        Ok(())
+    }
+
+    /// What is still open, for people; nothing where nothing is.
+    pub(super) fn open(&self) -> Vec<String> {
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        let closed: BTreeSet<String> = self.closed.difference(&self.submitted).cloned().collect();
+        let mut open = Vec::new();
+        for (what, names) in [
+            ("still being restored by the cluster", &self.submitted),
+            ("closed", &closed),
+            ("under a name for the time being, used by nothing", &self.temporary),
+        ] {
+            if !names.is_empty() {
+                open.push(format!("{what}: {}", list(names)));
+            }
+        }
+        if !self.replicas.is_empty() {
+            let told: Vec<String> =
+                self.replicas.iter().map(|(name, count)| format!("{name} (to have {count})")).collect();
+            open.push(format!("with 0 replicas: {}", told.join(", ")));
+        }
+        if self.is_lifecycle_stopped {
+            open.push("the lifecycle management is stopped (`POST _ilm/start`)".to_owned());
+        }
+        open
+    }
+
     /// Whether nothing on the cluster waits to be put back. What is restored stays.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -236,6 +313,7 @@ pub struct Recovered {
 ///
 /// It may be called any number of times. What is restored stays, and so does what runs.
 pub async fn recover(client: &Client, undo: &Undo) -> Result<Recovered> {
+    undo.check_cluster(client)?;
     let mut recovered = Recovered { is_lifecycle_stopped: undo.is_lifecycle_stopped, ..Recovered::default() };
     let back: Vec<Change> = undo.raised.iter().map(Change::reversed).collect();
     settings::change(client, &back).await?;

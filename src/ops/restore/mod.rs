@@ -7,7 +7,8 @@
 //! 4. Batch by batch: close or delete what the policy says, start the restore, follow it until every primary is started. If the
 //!    cluster refuses it after all, what was closed is opened again. A blob that a shard misses is brought from another copy, and
 //!    the shard is tried again (`repair`).
-//! 5. Set the replicas, let names point to what was restored beside them, and list what the target still lacks (`aftercare`).
+//! 5. Set the replicas, let names point to what was restored beside them (`swap`), and list what the target still lacks
+//!    (`aftercare`).
 //!
 //! Each change is told to a log before it is made (`log`).
 
@@ -21,6 +22,8 @@ mod overall;
 mod preflight;
 mod prepare;
 mod repair;
+mod requests;
+mod swap;
 mod throttle;
 mod work;
 
@@ -34,6 +37,7 @@ pub use self::finding::{Finding, Weight};
 pub use self::log::{Entry, Recovered, RestoreLog, Undo, recover};
 pub use self::options::{Batch, Check, Consent, Options, Partial};
 use self::orders::Replicas;
+pub use self::requests::Planned;
 use crate::elastic::Client;
 use crate::elastic::conflict::Piece;
 use crate::elastic::inventory::Thing;
@@ -62,7 +66,7 @@ pub struct Restored {
     pub reused_bytes: u64,
     /// The indices that were closed and restored over.
     pub closed: Vec<String>,
-    /// The indices that were deleted before.
+    /// The indices that were deleted: before the restore, or when an alias took their name.
     pub deleted: Vec<String>,
     /// The names that are aliases now, with the index that each points to.
     pub swapped: BTreeMap<String, String>,
@@ -95,7 +99,7 @@ pub struct Preview {
     pub pieces: Vec<Piece>,
     /// What would be closed and restored over.
     pub close: Vec<String>,
-    /// What would be deleted.
+    /// What would be deleted: before the restore, or when an alias takes its name.
     pub delete: Vec<String>,
     /// What would point to something else.
     pub swap: BTreeMap<String, String>,
@@ -103,8 +107,10 @@ pub struct Preview {
     pub skip: Vec<String>,
     /// The cluster's own indices in the snapshot, which nobody asked for.
     pub left_out: Vec<String>,
-    /// The bodies of the requests, in their order.
+    /// The bodies of the restores, in their order.
     pub requests: Vec<Value>,
+    /// Every request that changes something, in its order.
+    pub steps: Vec<Planned>,
     /// What speaks against it, and what should be known.
     pub findings: Vec<Finding>,
 }
@@ -149,12 +155,20 @@ pub async fn preview(
     let prepared =
         unless_cancelled(client, cancel, Box::pin(prepare::prepare(client, options, reporter, cancel))).await?;
     let orders = prepared.batches(options);
+    let steps = requests::of(client, options, &prepared).await;
     Ok(Preview {
         repository: options.repository.clone(),
+        steps,
         requests: orders.iter().map(|batch| batch.order.body(client)).collect(),
         pieces: prepared.plan.pieces().cloned().collect(),
         close: prepared.plan.close.clone(),
-        delete: prepared.plan.delete.clone(),
+        delete: prepared
+            .plan
+            .delete
+            .iter()
+            .cloned()
+            .chain(swap::replaced(&prepared.plan, &prepared.existing))
+            .collect(),
         swap: prepared.plan.swaps.clone(),
         skip: prepared.plan.skipped.clone(),
         left_out: prepared.selection.left_out.clone(),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::elastic::{self, snapshot::Snapshot};
@@ -27,6 +28,8 @@ pub(super) struct Facts {
     pub(super) settings: BTreeMap<String, String>,
     pub(super) aliases: Vec<String>,
     pub(super) write_aliases: Vec<String>,
+    /// The aliases with what they are, as a request wants it; none if that cannot be read.
+    pub(super) definitions: Option<Map<String, Value>>,
     pub(super) shards: u32,
     pub(super) bytes: u64,
 }
@@ -97,10 +100,12 @@ async fn facts(copy: &End, uuid: &str, names: &BTreeSet<&str>) -> Result<BTreeMa
         .map(|(name, entry)| async move {
             let read = reader.index_meta(reader.index_meta_key(snapshot, entry), name).await?.says;
             let shards = read.number_of_shards();
+            let definitions = read.alias_definitions().ok();
             let facts = Facts {
                 settings: read.settings,
                 aliases: read.aliases,
                 write_aliases: read.write_aliases,
+                definitions,
                 shards,
                 bytes: 0,
             };

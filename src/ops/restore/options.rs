@@ -57,7 +57,7 @@ pub struct Options {
     pub feature_states: Vec<String>,
     /// Consent to overwrite the cluster's own state, with its users and its Kibana.
     pub overwrite_system: Consent,
-    /// Consent to what [`Conflict::Delete`] does.
+    /// Consent to what [`Conflict::Delete`] does, and [`Conflict::Swap`] where an index has the name.
     pub delete: Consent,
     /// A repository of the target that takes a snapshot of what is overwritten or deleted, before it is.
     pub safety: Option<String>,
@@ -79,6 +79,8 @@ pub struct Options {
     pub log: Option<Arc<dyn RestoreLog>>,
     /// What an earlier run of this restore left.
     pub left: Undo,
+    /// Whether `left` must be of this very restore, so that another one is refused. The rounds of a migration go on to the next snapshot.
+    pub only_same: bool,
 }
 
 impl Default for Options {
@@ -112,6 +114,7 @@ impl Default for Options {
             before_swap: None,
             log: None,
             left: Undo::default(),
+            only_same: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::offline::{self, Offline};
 use super::orders::{self, Batched};
 use super::preflight::{self, Subject};
-use super::{Options, Partial};
+use super::{Options, Partial, swap};
 use crate::elastic::Client;
 use crate::elastic::aftercare::Lifecycle;
 use crate::elastic::conflict::{self, Conflict, Place, Plan, Policy, Unit};
@@ -18,6 +18,7 @@ use crate::elastic::index::{self, Existing};
 use crate::elastic::restore;
 use crate::elastic::selection::{self, Selection};
 use crate::elastic::snapshot::{self, Snapshot, State};
+use crate::elastic::writes::Mark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
 use crate::ops::snapshot::{Which, find};
@@ -36,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) done: Vec<Unit>,
     pub(super) offline: Option<Offline>,
     pub(super) findings: Vec<Finding>,
+    /// How far the writes to what is to be replaced had come.
+    pub(super) marks: BTreeMap<String, Mark>,
     /// Settings left behind.
     pub(super) ignore: Vec<String>,
     /// Indices that are to be restored over others and lack something, with what that is. It is brought first.
@@ -56,6 +59,7 @@ pub(super) async fn prepare(
     reporter: &dyn Reporter,
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
+    options.left.check_cluster(client)?;
     let mut findings = Vec::new();
     let snapshot = choose(client, options).await?;
     let doing = || format!("restore `{}:{}` on `{}`", options.repository, snapshot.name, client.place());
@@ -67,6 +71,10 @@ pub(super) async fn prepare(
         "left out, as it is hidden or the cluster's own: such names must be asked for",
         reporter,
     );
+    if options.only_same {
+        let chosen: Vec<String> = selection.indices.iter().chain(&selection.data_streams).cloned().collect();
+        options.left.check_same(&options.repository, &snapshot.name, &chosen)?;
+    }
     let none = BTreeSet::new();
     let suffix = snapshot.name.to_lowercase();
     let policy = Policy { conflict: options.conflict, prefix: &options.prefix, suffix: &suffix, ours: &none };
@@ -85,7 +93,9 @@ pub(super) async fn prepare(
     });
     resume_swaps(&mut plan, running.iter().chain(&done), options, &existing);
     tell(&plan.skipped, "skipped, as the target already has it", reporter);
-    let offline = read_offline(client, options, &snapshot, &plan, cancel, &mut findings).await;
+    let pieces = || plan.pieces().chain(running.iter().chain(&done).flat_map(|unit| &unit.pieces));
+    let names = pieces().map(|piece| piece.index.as_str()).collect();
+    let offline = read_offline(client, options, &snapshot, &names, cancel, &mut findings).await;
     let subject = Subject {
         client,
         options,
@@ -99,9 +109,12 @@ pub(super) async fn prepare(
     if running.is_empty() && (!plan.units.is_empty() || !findings.is_empty()) {
         preflight::look(&subject, &mut findings).await;
     }
+    // Also for what was taken up: the names are still to be changed.
+    findings.extend(swap::check(options, &plan, &existing, offline.as_ref()));
+    let marks = swap::marks(client, &plan, &existing).await;
     let lost = preflight::lost(&subject, cancel, &mut findings).await;
     let ignore = ignored(options, &findings);
-    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, ignore, lost })
+    Ok(Prepared { snapshot, selection, existing, plan, running, done, offline, findings, marks, ignore, lost })
 }
 
 /// Names that were left out of what was asked for: not those that nothing of it is about.
@@ -221,10 +234,15 @@ async fn left(
 ) -> Result<(Vec<Unit>, BTreeSet<String>)> {
     let left = &options.left;
     let (mut done, mut ours) = (Vec::new(), BTreeSet::new());
+    let under_way = targets(running);
     if (left.repository.as_str(), left.snapshot.as_str()) != (&options.repository, &snapshot.name) {
+        for unit in candidates.iter().filter(|unit| !under_way.contains(unit.pieces[0].target.as_str())) {
+            if waits_for_its_name(client, options, snapshot, unit, existing).await? {
+                done.push(unit.clone());
+            }
+        }
         return Ok((done, ours));
     }
-    let under_way = targets(running);
     for unit in
         candidates.iter().filter(|unit| !unit.pieces.iter().any(|piece| under_way.contains(piece.target.as_str())))
     {
@@ -250,6 +268,30 @@ async fn left(
         }
     }
     Ok((done, ours))
+}
+
+/// Whether a unit was restored beside its name out of this very snapshot, and only the name is still to be changed. Nobody wrote that
+/// down; the cluster tells where the index came from.
+async fn waits_for_its_name(
+    client: &Client,
+    options: &Options,
+    snapshot: &Snapshot,
+    unit: &Unit,
+    existing: &Existing,
+) -> Result<bool> {
+    if options.conflict != Conflict::Swap || unit.place != Place::Beside {
+        return Ok(false);
+    }
+    let names: Vec<String> = unit.pieces.iter().map(|piece| piece.target.clone()).collect();
+    let own = options.rename.as_ref().map_or_else(|| unit.name.clone(), |rule| rule.apply(&unit.name));
+    let is_open = |name: &String| existing.indices.get(name).is_some_and(|index| index.is_open);
+    let is_swapped = existing.aliases.get(&own).is_some_and(|behind| names.iter().any(|name| behind.contains(name)));
+    if !names.iter().all(is_open) || is_swapped {
+        return Ok(false);
+    }
+    let order = orders::follow_order(options, snapshot, std::slice::from_ref(unit));
+    Ok(restore::came_from(client, &options.repository, &snapshot.name, &names).await?
+        && follow::is_whole(client, &order.begun()).await?)
 }
 
 fn without(selection: &Selection, taken: &BTreeSet<&str>) -> Selection {
@@ -279,13 +321,12 @@ async fn read_offline(
     client: &Client,
     options: &Options,
     snapshot: &Snapshot,
-    plan: &Plan,
+    names: &BTreeSet<&str>,
     cancel: &CancellationToken,
     findings: &mut Vec<Finding>,
 ) -> Option<Offline> {
     let copy = options.copy.as_ref()?;
-    let names: BTreeSet<&str> = plan.pieces().map(|piece| piece.index.as_str()).collect();
-    match offline::read(copy, snapshot, &names, client.version(), cancel).await {
+    match offline::read(copy, snapshot, names, client.version(), cancel).await {
         Ok(offline) => Some(offline),
         Err(error) => {
             findings.push(Finding::met("the repository", &error));

@@ -3,16 +3,17 @@
 mod telling;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::log::Entry;
+use super::log::{Entry, Undo};
 use super::orders::{self, Batched};
 use super::overall::Overall;
 use super::prepare::Prepared;
 use super::repair::{self, Repaired};
 use super::{Finding, Options, Restored};
-use super::{aftercare, throttle};
+use super::{aftercare, requests, swap, throttle};
 use crate::elastic::aftercare::{self as settle, Lifecycle};
 use crate::elastic::conflict::{Piece, Place, Unit};
 use crate::elastic::creation::{self, Creation, GlobalState};
@@ -36,6 +37,8 @@ pub(super) struct Work<'a> {
     pub(super) restored: Restored,
     /// Identities of what was there before.
     before: BTreeMap<String, String>,
+    /// What is to be put back or done still.
+    open: Mutex<Undo>,
 }
 
 impl<'a> Work<'a> {
@@ -57,21 +60,27 @@ impl<'a> Work<'a> {
             findings: prepared.findings.clone(),
             ..Restored::default()
         };
-        Self { client, options, reporter, cancel, prepared, restored, before }
+        Self { client, options, reporter, cancel, prepared, restored, before, open: Mutex::new(options.left.clone()) }
     }
 
     pub(super) fn record(&self, entry: &Entry) -> Result<()> {
-        self.options.log.as_ref().map_or(Ok(()), |log| log.record(entry))
+        self.options.log.as_ref().map_or(Ok(()), |log| log.record(entry))?;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).note(entry);
+        Ok(())
     }
 
     /// Does all of it. What was raised is put back however it ends.
     pub(super) async fn run(mut self) -> Result<Restored> {
         let pieces = self.all_units().flat_map(|unit| unit.pieces.clone()).collect();
+        let selection = &self.prepared.selection;
         self.record(&Entry::Planned {
             repository: self.options.repository.clone(),
             snapshot: self.prepared.snapshot.name.clone(),
             uuid: self.prepared.snapshot.uuid.clone(),
             pieces,
+            cluster_uuid: self.client.about().uuid.clone(),
+            cluster: self.client.about().name.clone(),
+            selection: selection.indices.iter().chain(&selection.data_streams).cloned().collect(),
         })?;
         let raised = throttle::raise(&self).await;
         let done = match &raised {
@@ -81,11 +90,30 @@ impl<'a> Work<'a> {
         let changes = raised.as_ref().map_or_else(|_| self.options.left.raised.clone(), Clone::clone);
         let lowered = throttle::lower(&self, &changes).await;
         raised?;
-        done?;
+        done.map_err(|error| self.interrupted(error))?;
         lowered?;
         aftercare::inventory(&mut self.restored, self.client, self.options).await;
         self.record(&Entry::Finished)?;
         Ok(self.restored)
+    }
+
+    /// Says after a signal what is open.
+    fn interrupted(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Cancelled {
+            return error;
+        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).open();
+        let mut hint = "run the same command again: it takes up what runs and does the rest".to_owned();
+        if self.options.log.is_none() {
+            hint.push_str(" while the cluster is at it (later only with `--undo-file`, which this run had not)");
+        }
+        if !open.is_empty() {
+            hint.push_str(&format!("; left open: {}", open.join("; ")));
+        }
+        if let Some(advice) = error.advice() {
+            hint.push_str(&format!("; {advice}"));
+        }
+        error.hint(hint)
     }
 
     pub(super) fn all_units(&self) -> impl Iterator<Item = &Unit> {
@@ -134,11 +162,7 @@ impl<'a> Work<'a> {
     /// Takes a snapshot of what is about to be lost.
     async fn secure(&mut self) -> Result<()> {
         let Some(repository) = self.options.safety.clone() else { return Ok(()) };
-        let plan = &self.prepared.plan;
-        let is_there = |name: &&String| self.prepared.existing.indices.contains_key(*name);
-        let open = |name: &&String| self.prepared.existing.indices.get(*name).is_some_and(|index| index.is_open);
-        let touched = plan.close.iter().chain(&plan.delete).chain(plan.swaps.keys());
-        let indices: Vec<String> = touched.filter(is_there).filter(open).cloned().collect();
+        let indices = requests::touched(self.prepared);
         if indices.is_empty() {
             return Ok(());
         }
@@ -177,8 +201,9 @@ impl<'a> Work<'a> {
             self.record(&Entry::Replicated { indices: names })?;
         }
         if *place == Place::Beside {
-            let swapped = aftercare::swap(self, pieces).await?;
+            let (swapped, gone) = swap::swap(self, pieces).await?;
             self.restored.swapped.extend(swapped);
+            self.restored.deleted.extend(gone);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ground, Subject};
-use crate::elastic::conflict::{Conflict, Place};
+use crate::elastic::conflict::{Conflict, Place, Unit};
 use crate::elastic::leader;
 use crate::elastic::restore::Aliases;
 use crate::elastic::selection::matches;
@@ -69,9 +69,14 @@ fn shard_counts(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn aliases(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(offline) = subject.offline.filter(|_| subject.options.aliases == Aliases::Restored) else { return };
-    let targets: BTreeSet<&String> = subject.plan.pieces().map(|piece| &piece.target).collect();
+    let plan = subject.plan;
+    // What a name lets go of has no alias of it afterwards.
+    let targets: BTreeSet<&String> = plan.pieces().map(|piece| &piece.target).chain(plan.swaps.keys()).collect();
+    let swapped: BTreeSet<&String> = plan.swaps.values().collect();
+    let has_aliases =
+        |unit: &&Unit| unit.place == Place::Own || unit.pieces.iter().any(|piece| swapped.contains(&piece.target));
     let mut writers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for piece in subject.plan.units.iter().filter(|unit| unit.place == Place::Own).flat_map(|unit| &unit.pieces) {
+    for piece in plan.units.iter().filter(has_aliases).flat_map(|unit| &unit.pieces) {
         let Some(facts) = offline.indices.get(&piece.index) else { continue };
         for alias in &facts.aliases {
             let is_index = subject.existing.indices.contains_key(alias) || targets.contains(alias);
@@ -146,14 +151,6 @@ fn losses(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         findings.push(Finding::warning(
             list(&plan.close),
             "it is closed and restored over: what was written to it since is lost, and should the restore fail, so is the rest",
-        ));
-    }
-    let gone: Vec<String> =
-        plan.swaps.keys().filter(|name| subject.existing.indices.contains_key(*name)).cloned().collect();
-    if !gone.is_empty() {
-        findings.push(Finding::warning(
-            list(&gone),
-            "the index is removed in the step in which an alias takes its name, after the new one is proven complete",
         ));
     }
 }
