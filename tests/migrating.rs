@@ -13,13 +13,16 @@ use snapferry::error::{Error, ErrorKind};
 use snapferry::event::Silent;
 use snapferry::ops::compare::Level;
 use snapferry::ops::migrate::{
-    Call, Copy, Document, Hooks, Job, Phase, Progress, RoundEnd, Sides, State, Step, advance, html, look, preview,
+    Call, Clusters, Copy, Document, Hooks, Job, Options, Phase, Progress, RoundEnd, Sides, State, Step, advance,
+    advise, html, look, preview,
 };
+use snapferry::ops::restore::Consent;
 use snapferry::ops::{End, restore};
 use snapferry::store::MemoryStore;
 use support::copy::{end, quick};
 use support::fake::{Cluster, Stop};
 use support::fixture::scratch;
+use support::forge::{Action, Family, Forge, Kind as ForgedKind, Outcome};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -533,4 +536,244 @@ fn the_short_form_a_job_and_the_phases_are_told_apart() {
         .expect("writable");
     let (code, stderr) = run(&["migrate", "status", "movies"]);
     assert!(code == Some(2) && stderr.contains("`before_dinner` in `[job.movies.hooks]` names no step"), "{stderr}");
+}
+
+// What a black-box attack found of the rounds.
+
+/// A story with a data stream beside `movies`.
+async fn with_stream() -> Story {
+    let story = Story::begin().await;
+    story.source.with(|world| {
+        world.write(".ds-ds-x-000001", 2);
+        world.streams.insert("ds-x".into(), vec![".ds-ds-x-000001".into()]);
+    });
+    story
+}
+
+fn writes(cluster: &Cluster) -> usize {
+    cluster.with(|world| world.seen.iter().filter(|call| !call.starts_with("GET")).count())
+}
+
+#[tokio::test]
+async fn a_round_with_a_data_stream_is_refused_before_anything_is_done() {
+    let mut story = with_stream().await;
+    for indices in [vec![], vec!["*"], vec!["movies", "ds-*"], vec!["movies", ".ds-ds-x-000001"]] {
+        story.job.restore.indices = indices.iter().map(ToString::to_string).collect();
+        let (source, target) = story.clients().await;
+        let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &target };
+        let foreseen = preview(&story.job, &sides, Phase::Baseline).await.expect_err("it says so before");
+        let error = story.go(Phase::Baseline).await.unwrap().error.expect("rounds bring no data streams");
+        for error in [foreseen, error] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{indices:?}: {error}");
+            assert!(error.to_string().contains("ds-x"), "{error}");
+            assert!(error.advice().unwrap_or_default().contains("migrate FROM TO"), "{:?}", error.advice());
+        }
+        assert_eq!((writes(&story.source), writes(&story.target)), (0, 0), "{indices:?}");
+    }
+    story.job.restore.indices = Vec::new();
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("nor by default");
+    assert!(error.advice().unwrap_or_default().contains("--indices '*,-ds-x'"), "{:?}", error.advice());
+    // Who leaves it out knowingly is told so in every round.
+    story.job.restore.indices = vec!["*".into(), "-ds-x".into()];
+    for phase in [Phase::Baseline, Phase::Increment, Phase::Cutover] {
+        let state = story.done(phase).await;
+        let document = Document::new("movies", None, &state, "2026-01-01T00:00:00Z".parse().unwrap());
+        assert!(document.warnings.iter().any(|text| text.contains("`ds-x` stays behind")), "{:?}", document.warnings);
+    }
+}
+
+#[tokio::test]
+async fn unchanged_means_that_the_target_still_has_what_was_brought() {
+    type Change = fn(&Story);
+    let changes: [(&str, Change); 5] = [
+        ("is gone", |story| story.target.with(|world| world.indices.clear())),
+        ("is closed", |story| story.target.with(|world| world.indices.get_mut("movies").unwrap().open = false)),
+        ("written", |story| story.target.with(|world| world.indices.get_mut("movies").unwrap().documents = 2)),
+        ("registration gone", |story| story.target.with(|world| world.repositories.clear())),
+        ("registration changed", |story| {
+            story.target.with(|world| {
+                world.repositories.insert(
+                    "films".into(),
+                    serde_json::json!({ "type": "fs", "settings": { "location": "/b", "readonly": "true", "x": "y" } }),
+                );
+            });
+        }),
+    ];
+    for (what, change) in changes {
+        let story = Story::begin().await;
+        story.done(Phase::Baseline).await;
+        let state = story.done(Phase::Increment).await;
+        assert_eq!(state.last().and_then(|round| round.end), Some(RoundEnd::Unchanged), "{what}");
+        change(&story);
+        let state = story.done(Phase::Increment).await;
+        assert_eq!(state.last().and_then(|round| round.end), Some(RoundEnd::Done), "{what}");
+        assert_eq!(story.documents(), [3, 3], "{what}");
+        assert!(
+            story.target.with(|world| world.indices["movies"].open && world.repositories.contains_key("films")),
+            "{what}"
+        );
+    }
+    // Another index of that name is somebody else's.
+    let story = Story::begin().await;
+    story.done(Phase::Baseline).await;
+    story.target.with(|world| {
+        world.indices.clear();
+        world.write("movies", 3);
+    });
+    let error = story.go(Phase::Increment).await.unwrap().error.expect("it is not what was brought");
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+}
+
+#[tokio::test]
+async fn an_increment_after_a_rollback_that_deleted_brings_everything_again() {
+    let mut story = Story::begin().await;
+    story.done(Phase::Baseline).await;
+    story.done(Phase::Cutover).await;
+    story.job.delete_created = true;
+    story.done(Phase::Rollback).await;
+    assert!(story.target.with(|world| world.indices.is_empty()));
+    story.done(Phase::Increment).await;
+    assert_eq!(story.documents(), [3, 3]);
+}
+
+#[tokio::test]
+async fn an_index_of_another_shape_is_deleted_only_with_consent() {
+    let mut story = Story::begin().await;
+    story.done(Phase::Baseline).await;
+    let reshape = |story: &Story, primaries: u32| {
+        story.write(1);
+        story.source.with(|world| world.indices.get_mut("movies").unwrap().primaries = primaries);
+    };
+    reshape(&story, 3);
+    let before = writes(&story.source);
+    for conflict in [Conflict::Fail, Conflict::Close, Conflict::Delete] {
+        story.job.restore.conflict = conflict;
+        let error = story.go(Phase::Increment).await.unwrap().error.expect("it has another shape");
+        assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+        assert!(error.to_string().contains("`movies` has 1 primaries at the target and 3 at the source"), "{error}");
+        assert!(error.advice().unwrap_or_default().contains("--conflict delete --yes-delete"), "{:?}", error.advice());
+    }
+    assert_eq!(writes(&story.source), before, "no snapshot was taken");
+    story.job.restore.delete = Consent::Given;
+    let (source, target) = story.clients().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &source, target: &target };
+    let foreseen = preview(&story.job, &sides, Phase::Increment).await.unwrap();
+    assert_eq!(foreseen.decided.map(|decided| decided.delete), Some(vec!["movies".to_owned()]));
+    let state = story.go(Phase::Increment).await.unwrap();
+    assert!(state.error.is_none(), "{:?}", state.error);
+    assert_eq!((story.documents(), story.target.with(|world| world.indices["movies"].primaries)), ([4, 4], 3));
+}
+
+/// The flags of a rerun count for what is still to be done.
+#[tokio::test]
+async fn a_round_that_stopped_before_its_restore_decides_anew_and_registers_anew() {
+    let mut story = Story::begin().await;
+    story.job.hooks = failing("before_restore");
+    story.go(Phase::Baseline).await.unwrap().error.expect("the hook fails");
+    story.job.hooks = Hooks::default();
+    story.target.with(|world| {
+        world.repositories.clear();
+        world.write("movies", 100);
+    });
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("it is in the way");
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    story.job.restore.conflict = Conflict::Delete;
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("nobody consented");
+    assert!(error.advice().unwrap_or_default().contains("--yes-delete"), "{error}");
+    assert_eq!(story.documents(), [3, 100]);
+    story.job.restore.delete = Consent::Given;
+    story.done(Phase::Baseline).await;
+    assert_eq!(story.documents(), [3, 3]);
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_too_long_is_ended_with_all_that_it_began() {
+    let mut story = Story::begin().await;
+    let (alive, pid) = (story.scratch.path().join("alive"), story.scratch.path().join("pid"));
+    let mut hooks = Hooks::within(Some(std::time::Duration::from_millis(300)));
+    let text = format!("(sleep 2; touch {}) & echo $! > {}; wait # PASSWORD", alive.display(), pid.display());
+    hooks.add("before_restore", Call::Shell(text));
+    story.job.hooks = hooks;
+    let error = story.go(Phase::Baseline).await.unwrap().error.expect("it takes too long");
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+    assert!(
+        error.to_string().contains("call the hook before `restore`") && !error.to_string().contains("PASSWORD"),
+        "{error}"
+    );
+    assert!(pid.exists(), "it began");
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert!(!alive.exists(), "its child went on");
+}
+
+#[tokio::test]
+async fn what_an_address_may_hide_is_written_nowhere() {
+    let mut story = Story::begin().await;
+    for url in ["http://user:PASS@127.0.0.1:1/SECRET", "http://127.0.0.1:1/SECRET?token=SECRET"] {
+        let mut hooks = Hooks::default();
+        hooks.add("before_restore", Call::Web(url.into()));
+        hooks.add("after_sync", Call::Web(url.into()));
+        story.job.hooks = hooks;
+        let progress = story.go(Phase::Baseline).await.unwrap();
+        let error = progress.error.expect("nobody answers there");
+        let journal = std::fs::read_to_string(&story.job.journal).expect("there is one");
+        let document = Document::new("movies", None, &progress.state, "2026-01-01T00:00:00Z".parse().unwrap());
+        let report = format!("{}{}", html(&document), serde_json::to_string(&document).unwrap());
+        for text in [format!("{error:?} {error} {:?}", error.advice()), journal, report] {
+            assert!(!text.contains("PASS") && !text.contains("SECRET") && !text.contains("user:"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_job_with_a_user_in_an_address_and_a_report_that_is_no_page_are_refused() {
+    let scratch = scratch();
+    let file = scratch.path().join("snapferry.toml");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_snapferry"));
+        command.current_dir(scratch.path()).env("XDG_STATE_HOME", scratch.path());
+        let output = command.args(["--config", "snapferry.toml"]).args(arguments).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    std::fs::write(&file, "[job.movies]\n\n[job.movies.hooks]\nbefore_restore = \"http://user:PASS@host/\"\n").unwrap();
+    let (code, said) = run(&["migrate", "status", "movies"]);
+    assert!(code == Some(2) && said.contains("line 4") && said.contains("a user or a password"), "{said}");
+    assert!(!said.contains("PASS"), "{said}");
+    let text = "[job.movies]\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, said) = run(&["migrate", "status", "movies", "--report", "snapferry.toml"]);
+    assert!(code == Some(2) && said.contains("does not end in `.html`"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+/// Roots before 7.14 tell no times: of two snapshots the descriptions tell which is the later.
+#[tokio::test]
+async fn the_latest_snapshot_is_judged_where_the_root_tells_no_times() {
+    // With it the forge puts indices into the later snapshot.
+    const SEED: u64 = 1;
+    for family in [Family::Counter, Family::Uuid, Family::F2, Family::F3] {
+        let store = MemoryStore::default();
+        let mut forge = Forge::new(family, SEED);
+        for name in ["movies", "later"] {
+            forge.run(&Action::CreateIndex { index: name.into(), shards: 1, kind: ForgedKind::Plain }, &store);
+            forge.run(&Action::Write { index: name.into() }, &store);
+            let snapshot = if name == "movies" { "z-earlier" } else { "a-later" };
+            forge.run(&Action::CreateSnapshot { name: snapshot.into(), outcome: Outcome::Success }, &store);
+        }
+        let target = Cluster::start("target", MemoryStore::default(), support::fake::Contents::default(), false).await;
+        let story = job(PathBuf::new());
+        let options = Options {
+            sync: quick(),
+            registration: story.registration,
+            policy: story.policy,
+            restore: restore::Options { indices: Vec::new(), ..story.restore },
+            leave_out_incompatible: false,
+        };
+        let clusters = Clusters { to: target.options(), from: None };
+        let from = end("source", Arc::new(store));
+        let advice = advise(&from, clusters, &options, Arc::new(Silent), &CancellationToken::new()).await;
+        let advice = advice.unwrap_or_else(|error| panic!("{family:?}: {error}"));
+        let names: Vec<&str> = advice.iter().map(|index| index.name.as_str()).collect();
+        assert!(names.contains(&"later"), "{family:?}: {names:?} is of the later snapshot");
+        assert_eq!(advice.iter().any(|index| index.verdict == "no"), family.is_old(), "{family:?}: {advice:?}");
+    }
 }

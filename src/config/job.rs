@@ -171,6 +171,11 @@ pub(super) fn check(name: &str, section: &Section, hooks: &[Hook]) -> Result<()>
     }
     let mut tried = Hooks::default();
     for hook in hooks {
+        if let Some(fault) = hook.call.fault() {
+            return Err(Error::new(ErrorKind::Invalid, format!("read the configuration, {}", hook.origin))
+                .because(format!("`{}` in `[job.{name}.hooks]` cannot be called: {fault}", hook.name))
+                .hint("write `https://host/path`; what needs credentials is called by a command that reads them from a file"));
+        }
         if !tried.add(&hook.name, hook.call.clone()) {
             return Err(Error::new(ErrorKind::Invalid, format!("read the configuration, {}", hook.origin))
                 .because(format!("`{}` in `[job.{name}.hooks]` names no step", hook.name))

@@ -33,6 +33,7 @@ pub(crate) struct Index {
     pub(crate) blocked: bool,
     pub(crate) created: &'static str,
     pub(crate) from: Option<(String, String)>,
+    pub(crate) primaries: u32,
 }
 
 thread_local! {
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) version: &'static str,
     pub(crate) indices: BTreeMap<String, Index>,
     pub(crate) repositories: BTreeMap<String, Value>,
+    /// Data streams with their backing indices.
+    pub(crate) streams: BTreeMap<String, Vec<String>>,
     pub(crate) restores: Vec<String>,
     pub(crate) seen: Vec<String>,
     pub(crate) stop: Option<Stop>,
@@ -96,6 +99,7 @@ impl Cluster {
             version: "8.12.2",
             indices: BTreeMap::new(),
             repositories: BTreeMap::new(),
+            streams: BTreeMap::new(),
             restores: Vec::new(),
             seen: Vec::new(),
             stop: None,
@@ -122,15 +126,19 @@ impl Cluster {
         look(&mut self.world.lock().expect("no test panics with the lock"))
     }
 
-    pub(crate) async fn client(&self) -> Client {
-        let options = Options {
+    /// How it is reached.
+    pub(crate) fn options(&self) -> Options {
+        Options {
             url: self.url.clone(),
             auth: Auth::None,
             wire: WIRE.with(Clone::clone),
             backoff: Backoff { tries: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
             reporter: Arc::new(snapferry::event::Silent),
-        };
-        Client::connect(options).await.expect("it answers `GET /`")
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.options()).await.expect("it answers `GET /`")
     }
 }
 
@@ -184,6 +192,10 @@ fn done() -> (u16, Value) {
     )
 }
 
+fn shards(index: &Index, one: impl Fn(u32) -> Value) -> BTreeMap<String, Value> {
+    (0..index.primaries).map(|number| (number.to_string(), one(number))).collect()
+}
+
 impl World {
     /// Makes an index, or writes to it.
     pub(crate) fn write(&mut self, name: &str, documents: u64) {
@@ -204,6 +216,7 @@ impl World {
             blocked: false,
             created: "8500010",
             from: None,
+            primaries: 1,
         });
         assert!(!index.blocked, "nobody writes to a blocked index");
         index.documents += documents;
@@ -230,16 +243,25 @@ impl World {
             let blocks = if index.blocked { json!({ "write": "true" }) } else { json!({}) };
             json!({
                 "state": if index.open { "open" } else { "close" }, "aliases": [], "mappings": {},
-                "settings": { "index": { "uuid": index.uuid, "number_of_shards": "1", "number_of_replicas": "0",
+                "settings": { "index": { "uuid": index.uuid, "number_of_shards": index.primaries.to_string(), "number_of_replicas": "0",
                     "version": { "created": index.created }, "blocks": blocks } },
             })
         };
-        let copies = |index: &Index| json!({ "shards": { "0": [{ "state": if index.open { "STARTED" } else { "UNASSIGNED" }, "primary": true }] } });
+        let copies = |index: &Index| {
+            let state = if index.open { "STARTED" } else { "UNASSIGNED" };
+            json!({ "shards": shards(index, |_| json!([{ "state": state, "primary": true }])) })
+        };
         let all = |one: &dyn Fn(&Index) -> Value| -> BTreeMap<String, Value> {
             self.indices.iter().map(|(name, index)| (name.clone(), one(index))).collect()
         };
+        let stream = |indices: &Vec<String>| {
+            let indices: Vec<Value> = indices.iter().map(|name| json!({ "index_name": name })).collect();
+            json!({ "indices": indices })
+        };
+        let streams: BTreeMap<&String, Value> = self.streams.iter().map(|(name, held)| (name, stream(held))).collect();
         json!({
-            "metadata": { "cluster_uuid": format!("uuid-of-{}", self.name), "indices": all(&index) },
+            "metadata": { "cluster_uuid": format!("uuid-of-{}", self.name), "indices": all(&index),
+                "data_stream": { "data_stream": streams } },
             "routing_table": { "indices": all(&copies) },
             "restore": { "snapshots": [] },
         })
@@ -248,8 +270,11 @@ impl World {
     fn health(&self) -> Value {
         let indices: BTreeMap<&String, Value> = self
             .indices
-            .keys()
-            .map(|name| (name, json!({ "status": "green", "active_primary_shards": 1, "number_of_shards": 1 })))
+            .iter()
+            .map(|(name, index)| {
+                let count = index.primaries;
+                (name, json!({ "status": "green", "active_primary_shards": count, "number_of_shards": count }))
+            })
             .collect();
         json!({ "status": "green", "active_primary_shards": self.indices.len(), "indices": indices })
     }
@@ -276,9 +301,11 @@ impl World {
             let name = snapshot.name.as_str();
             let indices: Vec<String> =
                 contents.get(name).map(|held| held.keys().cloned().collect()).unwrap_or_default();
+            let shards: u32 =
+                contents.get(name).into_iter().flat_map(BTreeMap::values).map(|index| index.primaries).sum();
             json!({ "snapshot": name, "uuid": snapshot.uuid.as_str(), "state": "SUCCESS", "indices": indices, "data_streams": [],
                 "start_time_in_millis": 1000, "end_time_in_millis": 2000,
-                "shards": { "total": indices.len(), "failed": 0, "successful": indices.len() } })
+                "shards": { "total": shards, "failed": 0, "successful": shards } })
         };
         snapshots.iter().map(one).collect()
     }
@@ -319,6 +346,13 @@ impl World {
             );
             return refuse(500, "snapshot_restore_exception", &reason);
         }
+        if let Some(name) = names
+            .iter()
+            .find(|name| self.indices.get(**name).is_some_and(|there| there.primaries != held[**name].primaries))
+        {
+            let reason = format!("cannot restore index [{name}] with another number of shards");
+            return refuse(500, "snapshot_restore_exception", &reason);
+        }
         self.restores.push(snapshot.to_owned());
         let drops_blocks = body["ignore_index_settings"].to_string().contains("index.blocks");
         for name in names {
@@ -356,14 +390,18 @@ impl World {
                 (200, json!({ "count": count, "_shards": { "total": 1, "successful": 1, "failed": 0 } }))
             }
             ("GET", ["_stats", ..]) => (200, self.told(&names, |index| {
-                let shard = json!({ "routing": { "primary": true }, "docs": { "count": index.documents, "deleted": 0 },
-                    "seq_no": { "max_seq_no": index.documents }, "indexing": { "index_total": index.documents, "delete_total": 0 } });
-                json!({ "uuid": index.uuid, "shards": { "0": [shard] } })
+                let shard = |number| {
+                    let documents = if number == 0 { index.documents } else { 0 };
+                    json!([{ "routing": { "primary": true }, "docs": { "count": documents, "deleted": 0 },
+                        "seq_no": { "max_seq_no": documents }, "indexing": { "index_total": documents, "delete_total": 0 } }])
+                };
+                json!({ "uuid": index.uuid, "shards": shards(index, shard) })
             }, Some("indices"))),
             ("GET", ["_recovery"]) => (200, self.told(&names, |index| {
                 let Some((repository, snapshot)) = &index.from else { return json!({ "shards": [] }) };
-                json!({ "shards": [{ "id": 0, "primary": true, "type": "SNAPSHOT", "stage": "DONE",
-                    "source": { "repository": repository, "snapshot": snapshot }, "index": { "size": { "total_in_bytes": 10, "recovered_in_bytes": 10 } } }] })
+                let shard = |number| json!({ "id": number, "primary": true, "type": "SNAPSHOT", "stage": "DONE",
+                    "source": { "repository": repository, "snapshot": snapshot }, "index": { "size": { "total_in_bytes": 10, "recovered_in_bytes": 10 } } });
+                json!({ "shards": (0..index.primaries).map(shard).collect::<Vec<_>>() })
             }, None)),
             _ => (200, json!({})),
         }

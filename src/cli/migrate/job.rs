@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::round::must_be_page;
 use crate::cli::args::duration;
 use crate::cli::registering::{Purpose, Registering};
 use crate::cli::restoring::Restoring;
@@ -108,6 +109,8 @@ impl JobFlags {
                     .hint(format!("write it into `[job.{}]`, or add `--{}`", self.job, name.replace('_', "-")))
             })
         };
+        let report = self.report.clone().or_else(|| section.report.clone());
+        report.as_deref().map_or(Ok(()), must_be_page)?;
         let from = session.config.place(&need(self.from.as_ref(), section.from.as_ref(), "from")?)?;
         let to = session.config.place(&need(self.to.as_ref(), section.to.as_ref(), "to")?)?;
         let from_cluster = need(self.from_cluster.as_ref(), section.from_cluster.as_ref(), "from_cluster").map_err(|error| {
@@ -157,7 +160,7 @@ impl JobFlags {
             to: open(session, &to, Access::Write).await?,
             from_cluster,
             to_cluster,
-            report: self.report.clone().or(section.report),
+            report,
             job,
         })
     }

@@ -21,7 +21,8 @@ use crate::ops::migrate::Phase;
 ///
 /// In rounds, while the source goes on working: `migrate baseline JOB` once, `migrate increment JOB` as often as you like (from cron),
 /// `migrate cutover JOB` at the end. A round takes its own snapshot, copies, registers, restores, compares, and keeps a journal: stopped
-/// anywhere and run again, it goes on where it was. `migrate status JOB` shows where that is.
+/// anywhere and run again, it goes on where it was. `migrate status JOB` shows where that is. The rounds' snapshots stay in the source's
+/// repository until you delete them (`snapshot delete`). Rounds bring no data streams: they refuse them, and the short form brings them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::TABLE, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {

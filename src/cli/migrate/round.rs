@@ -122,8 +122,21 @@ fn outcome(state: &State, error: Option<&Error>) -> Outcome {
     }
 }
 
+/// Refuses a name for the report that is none of a page: what has it may be a configuration or a journal.
+pub(super) fn must_be_page(path: &Path) -> Result<()> {
+    let is_page =
+        path.extension().is_some_and(|end| end.eq_ignore_ascii_case("html") || end.eq_ignore_ascii_case("htm"));
+    if is_page {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("write the report to `{}`", path.display()))
+        .because("its name does not end in `.html`, and a file that is no report would be overwritten")
+        .hint("name it `REPORT.html`; as JSON it comes beside it"))
+}
+
 /// Writes the report, for people and for programs.
 pub(super) fn write(path: &Path, document: &Document) -> Result<()> {
+    must_be_page(path)?;
     let beside = path.with_extension("json");
     let json = serde_json::to_vec_pretty(document).map_err(std::io::Error::from);
     for (path, bytes) in [(path, Ok(html(document).into_bytes())), (&beside, json)] {

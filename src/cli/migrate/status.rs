@@ -36,6 +36,7 @@ struct StatusDocument<'a> {
 
 impl Args {
     pub(super) fn run(&self, session: &Session) -> Result<Outcome> {
+        self.report.as_deref().map_or(Ok(()), round::must_be_page)?;
         let section = session.config.job(&self.job)?.unwrap_or_default();
         let path = journal(&self.job, self.journal.as_deref().or(section.journal.as_deref()))?;
         let state: State = look(&path)?.ok_or_else(|| {

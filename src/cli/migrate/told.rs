@@ -125,6 +125,8 @@ pub(super) fn status(state: &State, document: &Document) -> Vec<String> {
     for round in &document.rounds {
         lines.push(row(round));
     }
+    lines.extend(document.warnings.iter().map(|warning| format!("  note: {warning}")));
+    lines.extend(left(state));
     if let Some((step, error)) = state.open().and_then(Round::failure) {
         lines.push(format!("  stopped at `{step}`: {}", error.message));
         lines.extend(error.hint.iter().map(|hint| format!("  hint: {hint}")));
@@ -135,6 +137,17 @@ pub(super) fn status(state: &State, document: &Document) -> Vec<String> {
     lines.extend(document.forecast.as_ref().filter(|_| document.blocked.is_empty()).map(forecast));
     lines.extend(document.ways.iter().map(|way| format!("  next: {way}")));
     lines
+}
+
+/// The snapshots that the rounds took: nobody deletes them but you.
+fn left(state: &State) -> Option<String> {
+    let names: Vec<&str> = state.rounds.iter().filter_map(Round::snapshot).map(|taken| taken.name.as_str()).collect();
+    let first = names.first()?;
+    let many = if names.len() == 1 { "1 snapshot".to_owned() } else { format!("{} snapshots", names.len()) };
+    Some(format!(
+        "  {many} of this migration in the source's repository, which stay there: {} (`snapshot delete CLUSTER REPOSITORY {first}` deletes one)",
+        names.join(", ")
+    ))
 }
 
 fn row(round: &RoundLine) -> String {
@@ -163,7 +176,15 @@ pub(super) fn preview(job: &Job, preview: &Preview) -> Vec<String> {
     if let Some(decided) = &preview.decided {
         for piece in &decided.pieces {
             let named = if piece.index == piece.target { String::new() } else { format!(" as `{}`", piece.target) };
-            let how = if decided.over.contains_key(&piece.target) { "closed and restored over" } else { "restored" };
+            let how = if decided.delete.contains(&piece.target) {
+                "what is there is deleted, then restored"
+            } else if decided.swaps.values().any(|beside| *beside == piece.target) {
+                "restored beside what is there, which it then replaces"
+            } else if decided.over.contains_key(&piece.target) {
+                "closed and restored over"
+            } else {
+                "restored"
+            };
             lines.push(format!("  `{}`{named}: {how}", piece.index));
         }
         lines.extend(decided.skipped.iter().map(|name| format!("  `{name}`: left as it is")));

@@ -13,7 +13,7 @@ use super::machine::Machine;
 use super::record::{Brought, Decided, Entry, Outcome};
 use super::state::{Round, State};
 use super::step::{Phase, Step};
-use super::{Job, Sides, carry};
+use super::{Job, Sides, carry, standing};
 use crate::elastic::conflict::{self, Conflict, Piece, Policy};
 use crate::elastic::identity::{self, Held};
 use crate::elastic::index;
@@ -25,29 +25,33 @@ use crate::ops::compare;
 use crate::ops::restore::{self, Consent, RestoreLog};
 use crate::ops::snapshot::Which;
 
-/// Decides about every name. `indices` are all that the snapshot holds or will hold.
+/// Decides about every name. `indices` are all that the snapshot holds or will hold, each with its number of primaries.
 ///
-/// Fails as [`conflict::plan`] does where the policy does not cover what is there.
+/// Fails as [`conflict::plan`] does where the policy does not cover what is there, and where it takes a consent that nobody gave.
 pub(super) async fn decide(
     job: &Job,
     sides: &Sides<'_>,
     state: &State,
     selection: &Selection,
-    indices: &[String],
+    indices: &BTreeMap<String, u32>,
     snapshot: &str,
 ) -> Result<Decided> {
     let now = index::existing(sides.target).await?;
     let held = identity::read(sides.target).await?;
     let known = state.ours();
     let is_ours = |name: &str, index: &Held| known.get(name) == Some(&index.uuid.as_str());
-    let ours = held.indices.iter().filter(|(name, index)| is_ours(name, index)).map(|(name, _)| name.clone()).collect();
+    let mut ours: BTreeSet<String> =
+        held.indices.iter().filter(|(name, index)| is_ours(name, index)).map(|(name, _)| name.clone()).collect();
+    yield_reshaped(job, &now, indices, &mut ours)?;
+    let indices: Vec<String> = indices.keys().cloned().collect();
     let policy = Policy {
         conflict: job.restore.conflict,
         prefix: &job.restore.prefix,
         suffix: &snapshot.to_lowercase(),
         ours: &ours,
     };
-    let plan = conflict::plan(selection, indices, job.restore.rename.as_ref(), &now, policy)?;
+    let plan = conflict::plan(selection, &indices, job.restore.rename.as_ref(), &now, policy)?;
+    consented(job, &plan.delete)?;
     let taken = |name: &&str| now.indices.contains_key(*name);
     let targets: BTreeSet<&str> = plan.pieces().map(|piece| piece.target.as_str()).collect();
     let uuid = |name: &str| held.indices.get(name).map(|index| index.uuid.clone()).unwrap_or_default();
@@ -62,14 +66,53 @@ pub(super) async fn decide(
     })
 }
 
+/// Takes those out of `ours` that have another number of primaries than what comes: over them nothing can be restored.
+fn yield_reshaped(
+    job: &Job,
+    now: &index::Existing,
+    indices: &BTreeMap<String, u32>,
+    ours: &mut BTreeSet<String>,
+) -> Result<()> {
+    let target = |name: &String| job.restore.rename.as_ref().map_or_else(|| name.clone(), |rule| rule.apply(name));
+    let reshaped: Vec<(String, u32, u32)> = indices
+        .iter()
+        .map(|(name, comes)| (target(name), *comes))
+        .filter(|(name, _)| ours.contains(name))
+        .filter_map(|(name, comes)| Some((now.indices.get(&name)?.shards, name, comes)))
+        .filter(|(there, _, comes)| there != comes && *there > 0 && *comes > 0)
+        .map(|(there, name, comes)| (name, there, comes))
+        .collect();
+    if !reshaped.is_empty() && (job.restore.conflict, job.restore.delete) != (Conflict::Delete, Consent::Given) {
+        return Err(standing::reshaped(job, &reshaped));
+    }
+    ours.retain(|name| !reshaped.iter().any(|(other, ..)| other == name));
+    Ok(())
+}
+
+/// Whether what is to be deleted may be.
+fn consented(job: &Job, delete: &[String]) -> Result<()> {
+    if delete.is_empty() || job.restore.delete == Consent::Given {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Precondition, format!("make room at the target for `{}`", job.name))
+        .because(format!("the policy deletes `{}` there, and there is no way back", delete.join("`, `")))
+        .hint("say so with `--yes-delete`, or choose another `--conflict`"))
+}
+
 /// Decides about the names in the snapshot that was taken.
 pub(super) async fn conflicts(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
     let snapshot = carry::taken(round)?;
     let preflight = round.preflight().cloned().unwrap_or_default();
     let wanted: Vec<String> = preflight.indices.iter().chain(&preflight.data_streams).cloned().collect();
     let selection = selection::select(&wanted, &snapshot.indices, &snapshot.data_streams)?;
-    let decided =
-        decide(machine.job, machine.sides, &machine.state(), &selection, &snapshot.indices, &snapshot.name).await?;
+    let captured = match round.result(Step::Capture) {
+        Some(Outcome::Capture { captured }) => Some(captured),
+        _ => None,
+    };
+    let primaries =
+        |name: &String| captured.and_then(|found| found.indices.get(name)).map_or(0, |one| one.numbers.primaries);
+    let indices = snapshot.indices.iter().map(|name| (name.clone(), primaries(name))).collect();
+    let decided = decide(machine.job, machine.sides, &machine.state(), &selection, &indices, &snapshot.name).await?;
     for name in &decided.skipped {
         machine.reporter.report(&Event::Warning(&format!("`{name}` is skipped, as the target already has it")));
     }

@@ -4,6 +4,8 @@
 //! 2. Any other text is a command for `sh -c`; a list is a program with its arguments, run without a shell.
 //! 3. A command gets `PATH`, `HOME`, `LANG` and `TZ` of ours and what it is told; of our environment, which may hold secrets, nothing else.
 //! 4. What is called before a step and fails ends the round there; after a step it only warns.
+//! 5. One that takes too long, or whose round is stopped, is ended with all that it began: it has a process group, which is killed.
+//! 6. Neither a command's words nor an address beyond scheme and host are shown or written down: they may hold secrets.
 //!
 //! A round that goes on after an interruption calls the hooks of the step that it begins again: a hook may be called more than once.
 
@@ -114,7 +116,8 @@ pub(super) async fn call(machine: &Machine<'_>, when: When, step: Step, outcome:
     let limit = hooks.limit.unwrap_or(LIMIT);
     match tokio::time::timeout(limit, one(call, &told, &doing)).await {
         Ok(ended) => ended,
-        Err(_) => Err(Error::new(ErrorKind::Timeout, doing)
+        // No remote that cannot be reached: the hook failed.
+        Err(_) => Err(Error::new(ErrorKind::Precondition, doing)
             .because(format!("it did not end within {} s", limit.as_secs()))
             .hint("make it quicker, or set `hook_timeout`")),
     }
@@ -159,8 +162,11 @@ async fn command(program: &str, arguments: &[String], told: &Told<'_>, doing: &s
         .env("SNAPFERRY_WHEN", when)
         .env("SNAPFERRY_OUTCOME", told.outcome)
         .env("SNAPFERRY_SNAPSHOT", told.snapshot);
-    let output = command.output().await.map_err(|error| failed(format!("`{program}`: {error}")))?;
-    tracing::debug!(program, status = %output.status, "hook");
+    let child = command.process_group(0).spawn().map_err(|error| failed(format!("it cannot be run: {error}")))?;
+    let mut group = Group(child.id());
+    let output = child.wait_with_output().await.map_err(|error| failed(error.to_string()))?;
+    group.0 = None;
+    tracing::debug!(status = %output.status, "hook");
     if output.status.success() {
         return Ok(());
     }
@@ -172,28 +178,81 @@ async fn command(program: &str, arguments: &[String], told: &Told<'_>, doing: &s
     }
     let said = text[from..].trim().replace('\n', " ");
     Err(failed(format!(
-        "`{program}` ended with {}{}",
+        "it ended with {}{}",
         output.status,
         if said.is_empty() { String::new() } else { format!(": {said}") }
     )))
 }
 
+/// The processes of a command that has not ended; dropping it ends them.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(leader) = self.0 else { return };
+        // The leader is not reaped yet, so that no other group can have its number.
+        let kill = std::process::Command::new("sh")
+            .args(["-c", "kill -s KILL -- \"-$1\"", "sh", &leader.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        tracing::debug!(leader, ?kill, "the hook's processes are ended");
+    }
+}
+
+/// Scheme and host of an address: what may be shown of it.
+fn host(url: &str) -> String {
+    url.parse::<http::Uri>()
+        .ok()
+        .and_then(|uri| Some(format!("{}://{}", uri.scheme_str()?, uri.host()?)))
+        .unwrap_or_else(|| "an address".to_owned())
+}
+
+/// Why an address cannot be called, if it cannot.
+fn wrong(url: &str) -> Option<&'static str> {
+    let authority = url.split_once("://")?.1.split(['/', '?', '#']).next().unwrap_or_default();
+    match url.parse::<http::Uri>() {
+        _ if authority.contains('@') => {
+            Some("the address holds a user or a password, which would be shown and written down")
+        }
+        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => None,
+        _ => Some("the address is none"),
+    }
+}
+
+impl Call {
+    /// Why it cannot be called, if that shows without calling: an address must be one, and hold no user and no password.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        match self {
+            Self::Web(url) => wrong(url),
+            Self::Shell(_) | Self::Program(_) => None,
+        }
+    }
+}
+
 async fn web(url: &str, told: &Told<'_>, doing: &str) -> Result<()> {
-    let at = |error: Error| error.while_doing(doing.to_owned());
-    let client = wire::Client::new(wire::Options::default()).map_err(at)?;
+    if let Some(fault) = wrong(url) {
+        return Err(Error::new(ErrorKind::Invalid, doing.to_owned()).because(fault));
+    }
+    // What the wire says of a failure names the whole address, whose path may be a secret.
+    let at =
+        |error: Error| Error::new(error.kind(), doing.to_owned()).because(format!("{} cannot be reached", host(url)));
+    let client = wire::Client::new(wire::Options::default()).map_err(|error| error.while_doing(doing.to_owned()))?;
     let body = serde_json::to_vec(told)
         .map_err(|error| Error::new(ErrorKind::Internal, doing.to_owned()).from_source(error))?;
     let request = Request::post(url)
         .header("content-type", "application/json")
         .body(wire::full(body))
-        .map_err(|error| Error::new(ErrorKind::Invalid, doing.to_owned()).from_source(error))?;
+        .map_err(|_| Error::new(ErrorKind::Invalid, doing.to_owned()).because("the address is none"))?;
     let answer = client.send(request).await.map_err(at)?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Precondition, doing.to_owned())
-        .because(format!("it answered {status}"))
+        .because(format!("{} answered {status}", host(url)))
         .hint("look at whoever answers there; what is called before a step must succeed for the step to begin"))
 }
 
@@ -208,5 +267,16 @@ mod tests {
         assert!(hooks.add("before_restore", call()) && hooks.add("after_lift_block", call()));
         assert!(!hooks.add("before_dinner", call()) && !hooks.add("restore", call()));
         assert_eq!((hooks.before.len(), hooks.after.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_address_shows_its_host_and_holds_no_user() {
+        let fault = |url: &str| Call::Web(url.to_owned()).fault();
+        for url in ["https://user:PASS@host/x", "http://token@host", "http://a b@c:1/"] {
+            assert!(fault(url).is_some_and(|fault| fault.contains("a user or a password")), "{url}");
+        }
+        assert!(fault("http://").is_some());
+        assert_eq!(fault("https://host:8443/hooks/T0/SECRET?x=a@b"), None);
+        assert_eq!(host("https://host:8443/hooks/T0/SECRET"), "https://host");
     }
 }

@@ -15,7 +15,7 @@ use super::journal::Journal;
 use super::record::{End, Entry, Failure, Header, Intent, Outcome, VERSION};
 use super::state::{Round, State};
 use super::step::{Phase, Step};
-use super::{Job, Sides, bring, carry, preflight, prepare, rollback};
+use super::{Job, Sides, bring, carry, preflight, prepare, rollback, standing};
 use crate::elastic::identity;
 use crate::elastic::snapshot;
 use crate::error::{Error, ErrorKind, Result};
@@ -219,6 +219,9 @@ impl Machine<'_> {
     /// A snapshot that is gone or damaged before it was copied is taken anew, under another name if need be.
     async fn renew(&self) -> Result<()> {
         let round = self.round()?;
+        if let Some((step, intent)) = self.unless_cancelled(standing::again(self, &round)).await? {
+            return self.write(Entry::Begun { round: round.number, step, at: Timestamp::now(), intent });
+        }
         let (Some(taken), None) = (round.snapshot(), round.result(Step::Sync)) else { return Ok(()) };
         let is_damaged =
             round.record(Step::Sync).and_then(|sync| sync.error.as_ref()).is_some_and(|error| error.kind == "damaged");
@@ -247,6 +250,12 @@ impl Machine<'_> {
                 && step == Step::Preflight
                 && prepare::is_unchanged(&state, round)
             {
+                if let Some(what) = self.unless_cancelled(standing::lacks(self.job, self.sides, &state)).await? {
+                    let text =
+                        format!("nothing has changed at the source, but {what} at the target; it is brought again");
+                    self.reporter.report(&Event::Warning(&text));
+                    continue;
+                }
                 return self.write(Entry::Over { round: round.number, at: Timestamp::now(), end: End::Unchanged });
             }
         }

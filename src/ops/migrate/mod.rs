@@ -28,8 +28,10 @@ mod preview;
 mod record;
 mod report;
 mod rollback;
+mod standing;
 mod state;
 mod step;
+mod streams;
 
 use std::path::PathBuf;
 use std::time::Duration;

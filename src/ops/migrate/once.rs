@@ -8,6 +8,7 @@
 //!
 //! Every step may be done again: what is copied is skipped, what is registered is registered anew.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use crate::ops::restore::{self, Restored};
 use crate::ops::snapshot::Which;
 use crate::ops::sync::{self, Mode};
 use crate::ops::{End, repository};
-use crate::repo;
+use crate::repo::{self, Base, Reader, Repository, SnapshotEntry};
 
 /// What to migrate and how.
 #[derive(Debug, Clone)]
@@ -140,7 +141,7 @@ pub async fn advise(
     let target = Client::connect(clusters.to).await?;
     judge(from, &target, options, reporter, cancel).await?.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("look at the snapshot at `{}`", from.location))
-            .because("there is no such snapshot, or none whose time is known")
+            .because("there is no such snapshot")
             .hint("name one with `--snapshot`; `inspect` shows what is there")
     })
 }
@@ -154,14 +155,9 @@ async fn judge(
     cancel: &CancellationToken,
 ) -> Result<Option<Vec<IndexAdvice>>> {
     let Some(found) = repo::detect(&from.store).await? else { return Ok(None) };
-    let complete = found.index.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
     let name = match &options.restore.snapshot {
         Which::Named(name) => Some(name.clone()),
-        // Before 7.16 a root tells no times; then the cluster's list alone knows which is the latest.
-        Which::Latest => complete
-            .filter(|snapshot| snapshot.start_time_millis.is_some())
-            .max_by_key(|snapshot| snapshot.start_time_millis)
-            .map(|snapshot| snapshot.name.as_str().to_owned()),
+        Which::Latest => latest(from, &found).await?,
     };
     let Some(name) = name.filter(|name| found.index.snapshots.iter().any(|one| one.name.as_str() == name)) else {
         return Ok(None);
@@ -171,6 +167,22 @@ async fn judge(
     // Data streams are chosen by names that are no indices; who asks for one is answered by the cluster.
     let Ok(selection) = selection::select(&options.restore.indices, &names, &[]) else { return Ok(None) };
     Ok(Some(advice.indices.into_iter().filter(|index| selection.indices.contains(&index.name)).collect()))
+}
+
+/// The latest of the complete snapshots. Older roots tell no times; then the snapshots' own descriptions do.
+async fn latest(from: &End, found: &Repository) -> Result<Option<String>> {
+    let root = &found.index;
+    let knows_all = root.snapshots.iter().all(|snapshot| snapshot.start_time_millis.is_some());
+    let times = if knows_all {
+        HashMap::new()
+    } else {
+        sync::times(&Reader::of_root(Base::at_root(from.store.clone()), root.clone())?).await?
+    };
+    let began = |snapshot: &SnapshotEntry| {
+        snapshot.start_time_millis.or_else(|| times.get(snapshot.uuid.as_str()).copied()).unwrap_or(0)
+    };
+    let complete = root.snapshots.iter().filter(|snapshot| snapshot.is_restorable());
+    Ok(complete.max_by_key(|snapshot| began(snapshot)).map(|snapshot| snapshot.name.as_str().to_owned()))
 }
 
 /// Takes what is refused out of the selection, or refuses to begin.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::record::{End, Preflight};
 use super::state::State;
 use super::step::Phase;
-use super::{Job, Sides, bring, live};
+use super::{Job, Sides, bring, live, streams};
 use crate::elastic::identity::{self, Inventory};
 use crate::elastic::selection::{self, Selection};
 use crate::elastic::{index, undo};
@@ -39,7 +39,7 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
             wrong.extend(judged(job, sides, &here, &mut found).err());
             if wrong.is_empty() {
                 let selection = Selection { indices: found.indices.clone(), ..selection };
-                let all = found.travelling();
+                let all = primaries(sides, &found).await?;
                 wrong.extend(bring::decide(job, sides, state, &selection, &all, "new").await.err());
             }
         }
@@ -49,6 +49,13 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
     found.digest = identity::digest(sides.source, &found.travelling()).await?;
     tell_blocked(state, &here, &mut found);
     Ok(found)
+}
+
+/// The indices that travel, each with its number of primaries at the source.
+pub(super) async fn primaries(sides: &Sides<'_>, found: &Preflight) -> Result<BTreeMap<String, u32>> {
+    let now = index::existing(sides.source).await?;
+    let shards = |name: &String| now.indices.get(name).map_or(0, |index| index.shards);
+    Ok(found.travelling().into_iter().map(|name| (name.clone(), shards(&name))).collect())
 }
 
 /// One error out of all.
@@ -135,6 +142,7 @@ pub(super) fn order(job: &Job, phase: Phase, state: &State) -> Option<Error> {
 /// The indices to migrate, out of what the source has now.
 async fn choose(job: &Job, sides: &Sides<'_>, found: &mut Preflight) -> Result<Selection> {
     let now = index::existing(sides.source).await?;
+    streams::refuse_backing(job, &now)?;
     let backing: BTreeSet<&String> = now.data_streams.values().flatten().collect();
     let mut names: Vec<String> = Vec::new();
     for (name, index) in now.indices.iter().filter(|(name, _)| !backing.contains(name)) {
@@ -144,9 +152,10 @@ async fn choose(job: &Job, sides: &Sides<'_>, found: &mut Preflight) -> Result<S
             found.warnings.push(format!("`{name}` is closed at the source and stays behind"));
         }
     }
-    let streams: Vec<String> = now.data_streams.keys().cloned().collect();
-    let selection = selection::select(&job.restore.indices, &names, &streams)
+    let of_streams: Vec<String> = now.data_streams.keys().cloned().collect();
+    let selection = selection::select(&job.restore.indices, &names, &of_streams)
         .map_err(|error| error.while_doing(format!("choose the indices of `{}`", sides.source.place())))?;
+    found.warnings.extend(streams::refuse(job, &now, &selection)?);
     found.indices.clone_from(&selection.indices);
     found.data_streams.clone_from(&selection.data_streams);
     found.left_out.clone_from(&selection.left_out);

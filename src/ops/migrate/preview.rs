@@ -64,7 +64,8 @@ pub async fn preview(job: &Job, sides: &Sides<'_>, phase: Phase) -> Result<Previ
         data_streams: found.data_streams.clone(),
         left_out: found.left_out.clone(),
     };
-    preview.decided = Some(bring::decide(job, sides, &state, &selection, &found.travelling(), "new").await?);
+    let all = preflight::primaries(sides, &found).await?;
+    preview.decided = Some(bring::decide(job, sides, &state, &selection, &all, "new").await?);
     preview.preflight = Some(found);
     let number = state.last().map_or(0, |round| round.number) + u32::from(open.is_none());
     preview.snapshot = Some(job.snapshot_name(phase, number, Timestamp::now()));

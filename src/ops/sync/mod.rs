@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::prepare::{Prepared, RepositoryRound};
+pub(super) use self::prepare::{Prepared, RepositoryRound, times};
 use super::end::End;
 use super::keys::KeyList;
 use super::prune;

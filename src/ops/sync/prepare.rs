@@ -232,7 +232,7 @@ impl Sync<'_> {
 }
 
 /// When each snapshot began, from its description: roots before 7.14 do not tell. One that cannot be read is as old as can be.
-async fn times(source: &Reader) -> Result<HashMap<Name, i64>> {
+pub(in crate::ops) async fn times(source: &Reader) -> Result<HashMap<Name, i64>> {
     let uuids: Vec<Name> = source.root.snapshots.iter().map(|snapshot| snapshot.uuid.clone()).collect();
     let reads = uuids.into_iter().map(|uuid| async move {
         match source.info(&uuid).await {
