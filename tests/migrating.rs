@@ -20,7 +20,7 @@ use snapferry::ops::restore::Consent;
 use snapferry::ops::{End, restore};
 use snapferry::store::MemoryStore;
 use support::copy::{end, quick};
-use support::fake::{Cluster, Stop};
+use support::fake::{Cluster, Stop, World};
 use support::fixture::scratch;
 use support::forge::{Action, Family, Forge, Kind as ForgedKind, Outcome};
 use tempfile::TempDir;
@@ -776,4 +776,171 @@ async fn the_latest_snapshot_is_judged_where_the_root_tells_no_times() {
         assert!(names.contains(&"later"), "{family:?}: {names:?} is of the later snapshot");
         assert_eq!(advice.iter().any(|index| index.verdict == "no"), family.is_old(), "{family:?}: {advice:?}");
     }
+}
+
+// What happens at the source between two rounds, and during a cutover.
+
+impl Story {
+    /// All indices of the source, `movies` and `rooms` among them, brought by a baseline.
+    async fn of_everything() -> Self {
+        let mut story = Self::begin().await;
+        story.source.with(|world| world.write("rooms", 1));
+        story.job.restore.indices = Vec::new();
+        story.done(Phase::Baseline).await;
+        story
+    }
+
+    fn report(&self, state: &State) -> Document {
+        Document::new(&self.job.name, None, state, "2026-01-01T00:00:00Z".parse().expect("it is a time"))
+    }
+
+    /// What comes of a phase in whose midst, at this hook, something happens at the source.
+    async fn disturbed(&mut self, phase: Phase, hook: &str, what: impl FnOnce(&mut World)) -> (Error, State) {
+        let mut hooks = Hooks::default();
+        let done = self.scratch.path().join("done");
+        let wait = format!("touch {0}.asked; while ! test -e {0}; do sleep 0.01; done", done.display());
+        assert!(hooks.add(hook, Call::Shell(wait)), "{hook}");
+        let before = std::mem::replace(&mut self.job.hooks, hooks);
+        let meanwhile = async {
+            while !done.with_extension("asked").exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            self.source.with(what);
+            std::fs::write(&done, "").expect("writable");
+        };
+        let (failed, ()) = tokio::join!(self.fails(phase), meanwhile);
+        self.job.hooks = before;
+        failed
+    }
+
+    async fn fails(&self, phase: Phase) -> (Error, State) {
+        let progress = self.go(phase).await.unwrap_or_else(|error| panic!("{phase}: {error}"));
+        (progress.error.expect("it cannot end well"), progress.state)
+    }
+}
+
+#[tokio::test]
+async fn a_closed_index_ends_a_cutover_and_is_told_by_every_other_round() {
+    let mut story = Box::pin(Story::of_everything()).await;
+    story.source.with(|world| {
+        world.write("rooms", 50);
+        world.indices.get_mut("rooms").expect("it is there").open = false;
+    });
+    let state = story.done(Phase::Increment).await;
+    let report = story.report(&state);
+    assert_eq!(report.closed, ["rooms"]);
+    assert!(report.sentence.contains("closed at the source and not brought: `rooms`"), "{}", report.sentence);
+    assert!(report.warnings.iter().any(|text| text.contains("`rooms` IS CLOSED")), "{:?}", report.warnings);
+
+    let (error, state) = story.fails(Phase::Cutover).await;
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+    assert!(error.to_string().contains("`rooms` is closed at the source: open it, or leave it out"), "{error}");
+    assert!(state.blocked().is_empty() && story.blocked() == [false, false], "nothing was begun");
+
+    story.job.restore.indices = vec!["*".into(), "-rooms".into()];
+    story.write(1);
+    let state = story.done(Phase::Cutover).await;
+    let told = story.report(&state).warnings.join("\n");
+    assert!(told.contains("`rooms` at the target was brought by an earlier round"), "{told}");
+}
+
+#[tokio::test]
+async fn an_index_made_after_the_block_is_never_done_and_comes_with_the_next_round() {
+    let mut story = Box::pin(Story::of_everything()).await;
+    let (error, state) = story.disturbed(Phase::Cutover, "after_verify", |world| world.write("rooms-2", 7)).await;
+    assert_eq!(error.kind(), ErrorKind::SourceMoved, "{error}");
+    assert!(error.to_string().contains("`rooms-2`") && !error.to_string().contains("`rooms`"), "{error}");
+    assert!(error.advice().unwrap_or_default().contains("--resume"), "{:?}", error.advice());
+    let report = story.report(&state);
+    assert!(report.verdict == "different" && report.sentence.contains("`rooms-2`"), "{}", report.sentence);
+
+    let clients = story.clients().await;
+    let sides = Sides { from: &story.from, to: &story.to, source: &clients.0, target: &clients.1 };
+    let resumed = advance(&story.job, &sides, Phase::Cutover, true, Arc::new(Silent), CancellationToken::new()).await;
+    let resumed = resumed.unwrap();
+    assert!(resumed.error.is_none(), "{:?}", resumed.error);
+    assert_eq!(resumed.state.last().and_then(|round| round.end), Some(RoundEnd::Done));
+    assert_eq!(story.target.with(|world| world.indices["rooms-2"].documents), 7);
+    assert!(story.source.with(|world| world.indices.values().all(|index| index.blocked)));
+    story.done(Phase::Rollback).await;
+    assert_eq!(story.blocked(), [false, false], "every block of both rounds was ours");
+}
+
+#[tokio::test]
+async fn an_index_deleted_at_the_source_is_named_as_long_as_it_is_at_the_target() {
+    let story = Box::pin(Story::of_everything()).await;
+    story.source.with(|world| world.indices.remove("rooms"));
+    for phase in [Phase::Increment, Phase::Cutover] {
+        let report = story.report(&story.done(phase).await);
+        assert_eq!(report.only_at_target, ["rooms"], "{phase}");
+        assert!(report.sentence.contains("at the target and no longer at the source: `rooms`"), "{}", report.sentence);
+        assert!(report.warnings.iter().any(|text| text.contains("no longer at the source")), "{:?}", report.warnings);
+    }
+    assert!(story.target.with(|world| world.indices.contains_key("rooms")), "nothing is deleted by default");
+}
+
+fn read_only(world: &mut World, is: bool) {
+    world.indices.get_mut("rooms").expect("it is there").read_only = is;
+}
+
+#[tokio::test]
+async fn a_read_only_index_is_found_before_a_cutover_and_never_claimed_as_blocked() {
+    let mut story = Box::pin(Story::of_everything()).await;
+    story.source.with(|world| read_only(world, true));
+    let (error, state) = story.fails(Phase::Cutover).await;
+    assert!(error.to_string().contains("`rooms` has the block read_only"), "{error}");
+    assert!(state.blocked().is_empty() && story.blocked() == [false, false]);
+    let ways = story.report(&state).ways.join("\n");
+    assert!(ways.contains("nothing is blocked at the source") && !ways.contains("lifts the block"), "{ways}");
+
+    story.source.with(|world| read_only(world, false));
+    let (error, state) = story.disturbed(Phase::Cutover, "before_block", |world| read_only(world, true)).await;
+    let blocked: Vec<String> = state.blocked().into_iter().map(|one| one.name).collect();
+    assert_eq!(blocked, ["movies"], "{error}");
+    assert!(error.to_string().contains("block writes to `rooms`"), "{error}");
+    let hint = error.advice().unwrap_or_default();
+    assert!(hint.contains("index.blocks.read_only") && !hint.contains("privilege"), "{hint}");
+
+    story.source.with(|world| read_only(world, false));
+    story.done(Phase::Cutover).await;
+    assert!(story.source.with(|world| world.indices.values().all(|index| index.blocked)));
+    story.source.with(|world| read_only(world, true));
+    let (error, _) = story.fails(Phase::Rollback).await;
+    assert!(error.to_string().contains("lift the write block of `rooms`"), "{error}");
+    assert!(!story.source.with(|world| world.indices["movies"].blocked), "the others are lifted");
+    story.source.with(|world| read_only(world, false));
+    story.done(Phase::Rollback).await;
+    assert_eq!(story.blocked(), [false, false]);
+}
+
+#[tokio::test]
+async fn a_block_whose_answer_was_lost_is_looked_up() {
+    let story = Box::pin(Story::of_everything()).await;
+    story.source.with(|world| world.lose = Some("_block/write"));
+    story.done(Phase::Cutover).await;
+    assert_eq!(story.blocked(), [true, false]);
+}
+
+#[tokio::test]
+async fn an_index_deleted_after_the_block_stops_the_cutover_and_leaves_both_ways() {
+    let mut story = Box::pin(Story::of_everything()).await;
+    let gone = |world: &mut World| drop(world.indices.remove("rooms"));
+    let (error, _) = story.disturbed(Phase::Cutover, "after_block", gone).await;
+    assert!(error.to_string().contains("`rooms` was deleted on"), "{error}");
+    assert!(error.advice().unwrap_or_default().contains("--rollback"), "{:?}", error.advice());
+    let state = story.done(Phase::Cutover).await;
+    assert_eq!(story.report(&state).only_at_target, ["rooms"]);
+    let report = story.report(&story.done(Phase::Rollback).await);
+    assert!(report.sentence.contains("takes writes again"), "{}", report.sentence);
+    let told = report.warnings.join("\n");
+    assert!(told.contains("`rooms` is gone at the source") && !told.contains("was not ours"), "{told}");
+}
+
+#[tokio::test]
+async fn a_rollback_of_nothing_says_so() {
+    let mut story = Story::begin().await;
+    story.job.hooks = failing("before_sync");
+    story.fails(Phase::Baseline).await;
+    let report = story.report(&story.done(Phase::Rollback).await);
+    assert!(report.sentence.contains("there was no cutover"), "{}", report.sentence);
 }

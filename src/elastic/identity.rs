@@ -44,6 +44,12 @@ impl Held {
     pub fn is_write_blocked(&self) -> bool {
         self.blocks.iter().any(|block| block == "write")
     }
+
+    /// Whether the index is read-only, by `index.blocks.read_only` or what a full disk sets: other blocks are neither set nor lifted then.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.blocks.iter().any(|block| block == "read_only" || block == "read_only_allow_delete")
+    }
 }
 
 const FIELDS: &str = "metadata.cluster_uuid,metadata.indices.*.settings.index.uuid,\

@@ -31,6 +31,7 @@ pub(crate) struct Index {
     pub(crate) open: bool,
     pub(crate) documents: u64,
     pub(crate) blocked: bool,
+    pub(crate) read_only: bool,
     pub(crate) created: &'static str,
     pub(crate) from: Option<(String, String)>,
     pub(crate) primaries: u32,
@@ -66,6 +67,8 @@ pub(crate) struct World {
     pub(crate) seen: Vec<String>,
     pub(crate) stop: Option<Stop>,
     late: Option<(usize, String, String, Value)>,
+    /// The answer to the next request for this is lost after it was done.
+    pub(crate) lose: Option<&'static str>,
     store: MemoryStore,
     forge: Option<Forge>,
     contents: Contents,
@@ -104,6 +107,7 @@ impl Cluster {
             seen: Vec::new(),
             stop: None,
             late: None,
+            lose: None,
             store,
             forge: writes.then(|| Forge::new(Family::F4, 7)),
             contents,
@@ -166,7 +170,11 @@ async fn answer(
             Some(Stop::Before(at)) if number >= at => (None, true),
             Some(Stop::After(at)) if number > at => (None, true),
             stop => {
-                let told = world.act(head.method.as_str(), head.uri.path(), &body);
+                let mut told = world.act(head.method.as_str(), head.uri.path(), &body);
+                if world.lose.is_some_and(|what| head.uri.path().ends_with(what)) {
+                    world.lose = None;
+                    told = (504, Value::Null);
+                }
                 (Some(told), stop == Some(Stop::After(number)))
             }
         }
@@ -214,6 +222,7 @@ impl World {
             open: true,
             documents: 0,
             blocked: false,
+            read_only: false,
             created: "8500010",
             from: None,
             primaries: 1,
@@ -240,7 +249,7 @@ impl World {
 
     fn state(&self) -> Value {
         let index = |index: &Index| {
-            let blocks = if index.blocked { json!({ "write": "true" }) } else { json!({}) };
+            let blocks = json!({ "write": index.blocked.to_string(), "read_only": index.read_only.to_string() });
             json!({
                 "state": if index.open { "open" } else { "close" }, "aliases": [], "mappings": {},
                 "settings": { "index": { "uuid": index.uuid, "number_of_shards": index.primaries.to_string(), "number_of_replicas": "0",
@@ -372,7 +381,15 @@ impl World {
         if let Some(name) = names.iter().find(|name| !self.indices.contains_key(**name)) {
             return refuse(404, "index_not_found_exception", &format!("no such index [{name}]"));
         }
+        let is_block = matches!(rest, ["_block", "write"]) || body.get("index.blocks.write").is_some();
+        if let Some(name) = names.iter().find(|name| is_block && self.indices[**name].read_only) {
+            let reason = format!("index [{name}] blocked by: [FORBIDDEN/5/index read-only (api)];");
+            return refuse(403, "cluster_block_exception", &reason);
+        }
         match (method, rest) {
+            ("PUT", ["_block", "write"]) if names.iter().all(|name| self.indices[*name].blocked) => {
+                (200, json!({ "acknowledged": true, "shards_acknowledged": false, "indices": [] }))
+            }
             ("DELETE", []) => {
                 self.indices.retain(|name, _| !names.contains(&name.as_str()));
                 done()

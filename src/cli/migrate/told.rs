@@ -135,6 +135,7 @@ pub(super) fn status(state: &State, document: &Document) -> Vec<String> {
         lines.extend(compared(document));
     }
     lines.extend(document.forecast.as_ref().filter(|_| document.blocked.is_empty()).map(forecast));
+    lines.extend(document.warnings.iter().map(|warning| format!("  note: {warning}")));
     lines.extend(document.ways.iter().map(|way| format!("  next: {way}")));
     lines
 }

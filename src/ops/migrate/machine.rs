@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::hook::{self, When};
 use super::journal::Journal;
 use super::record::{End, Entry, Failure, Header, Intent, Outcome, VERSION};
-use super::state::{Round, State};
+use super::state::{Round, State, ended};
 use super::step::{Phase, Step};
-use super::{Job, Sides, bring, carry, preflight, prepare, rollback, standing};
+use super::{Job, Sides, bring, carry, choice, preflight, prepare, rollback, standing};
 use crate::elastic::identity;
 use crate::elastic::snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Reporter};
-use crate::ops::compare::{Level, Verdict};
+use crate::ops::compare::Level;
 use crate::ops::restore;
 
 /// A migration that is under way.
@@ -96,6 +96,11 @@ impl Machine<'_> {
         self.lock().write(entry)
     }
 
+    /// What a step that is under way is about to do is something else than was written down.
+    pub(super) fn intend(&self, round: u32, step: Step, intent: Intent) -> Result<()> {
+        self.write(Entry::Begun { round, step, at: Timestamp::now(), intent: Some(intent) })
+    }
+
     /// How thoroughly to compare.
     pub(super) fn level(&self) -> Level {
         if self.phase == Phase::Cutover { self.job.level.max(Level::Shards) } else { self.job.level }
@@ -161,8 +166,12 @@ impl Machine<'_> {
         let open = self.state().open().map(|round| (round.number, round.phase, round.begun(Step::Restore)));
         match open {
             Some((_, phase, _)) if phase == wanted => {
-                self.tell("goes on where it was");
-                self.renew().await?;
+                if self.begins_anew().await? {
+                    self.enter()?;
+                } else {
+                    self.tell("goes on where it was");
+                    self.renew().await?;
+                }
             }
             Some((_, phase, true)) if wanted != Phase::Rollback => {
                 self.phase = phase;
@@ -216,6 +225,18 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// A round that stopped because something was deleted at the source makes place for one of what is there.
+    async fn begins_anew(&self) -> Result<bool> {
+        let round = self.round()?;
+        let has_failed = round.failure().is_some_and(|(step, _)| step < Step::Snapshot);
+        if !has_failed || round.snapshot().is_some() || choice::gone(self, &round).await?.is_empty() {
+            return Ok(false);
+        }
+        self.tell("begins anew, as something was deleted at the source");
+        self.write(Entry::Over { round: round.number, at: Timestamp::now(), end: End::GivenUp })?;
+        Ok(true)
+    }
+
     /// A snapshot that is gone or damaged before it was copied is taken anew, under another name if need be.
     async fn renew(&self) -> Result<()> {
         let round = self.round()?;
@@ -244,7 +265,13 @@ impl Machine<'_> {
         loop {
             let round = self.round()?;
             let Some(step) = round.next() else { break };
-            self.step(step, round.number).await?;
+            if let Err(error) = self.step(step, round.number).await {
+                // What is new needs a block and a snapshot of its own: that is another round.
+                if step == Step::Finalise && error.kind() == ErrorKind::SourceMoved {
+                    self.write(Entry::Over { round: round.number, at: Timestamp::now(), end: End::Different })?;
+                }
+                return Err(error);
+            }
             let state = self.state();
             if let Some(round) = state.open()
                 && step == Step::Preflight
@@ -322,7 +349,7 @@ impl Machine<'_> {
     async fn short(&self, step: Step, state: &State, round: &Round) -> Result<Outcome> {
         match step {
             Step::Preflight => {
-                let found = preflight::run(self.job, self.sides, state).await?;
+                let found = preflight::run(self.job, self.sides, self.phase, state).await?;
                 found.warnings.iter().for_each(|text| self.reporter.report(&Event::Warning(text)));
                 Ok(Outcome::Preflight(found))
             }
@@ -332,7 +359,10 @@ impl Machine<'_> {
             Step::List => carry::list(self, round).await,
             Step::Conflicts => bring::conflicts(self, round).await,
             Step::Verify => bring::verify(self, round).await,
-            Step::Finalise => bring::finalise(self, round).await,
+            Step::Finalise => {
+                let told = if self.phase == Phase::Cutover { choice::whole(self, round).await? } else { Vec::new() };
+                bring::finalise(self, round).await.map(|outcome| outcome.warned(told))
+            }
             Step::LiftBlock => rollback::lift(self, state).await,
             Step::DeleteCreated => rollback::delete(self, state).await,
             Step::PutBack => rollback::put_back(self, state).await,
@@ -356,17 +386,5 @@ impl Machine<'_> {
         );
         let hint = error.advice().map_or_else(|| ways.clone(), |advice| format!("{advice}; {ways}"));
         error.hint(hint)
-    }
-}
-
-/// How a round ended whose steps are all done.
-fn ended(round: &Round) -> End {
-    match round.result(Step::Verify) {
-        Some(Outcome::Verify { verification, at_rest }) => match verification.verdict {
-            Verdict::Different => End::Different,
-            Verdict::Moving if *at_rest => End::Different,
-            _ => End::Done,
-        },
-        _ => End::Done,
     }
 }

@@ -15,6 +15,7 @@
 
 mod bring;
 mod carry;
+mod choice;
 mod forecast;
 mod hook;
 mod html;

@@ -2,18 +2,19 @@
 //!
 //! 1. The two clusters are two, unless the indices get other names.
 //! 2. The source's repository is there, may be written to, and is not one of those that a service keeps for itself.
-//! 3. The indices are chosen out of what the source has now; closed ones cannot be in a snapshot that is worth something.
+//! 3. The indices are chosen out of what the source has now ([`choice`]); closed ones end a cutover here.
 //! 4. Each is judged by the target's version. What it refuses ends the migration here, or is left out where that was asked for.
 //! 5. The repository's name may mean the copy at the target, and the names of the indices are free there, or are ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::choice::{self, Chosen};
 use super::record::{End, Preflight};
 use super::state::State;
 use super::step::Phase;
-use super::{Job, Sides, bring, live, streams};
-use crate::elastic::identity::{self, Inventory};
-use crate::elastic::selection::{self, Selection};
+use super::{Job, Sides, bring, live};
+use crate::elastic::identity::{self, Held, Inventory};
+use crate::elastic::selection::Selection;
 use crate::elastic::{index, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::advice::IndexAdvice;
@@ -22,7 +23,7 @@ use crate::ops::repository;
 /// Looks at everything. `state` is what the journal says so far.
 ///
 /// Fails with all that is wrong: with the kind of the one thing if it is one, else with [`ErrorKind::Precondition`].
-pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<Preflight> {
+pub(super) async fn run(job: &Job, sides: &Sides<'_>, phase: Phase, state: &State) -> Result<Preflight> {
     let mut wrong = Vec::new();
     let here = identity::read(sides.source).await?;
     let there = identity::read(sides.target).await?;
@@ -34,9 +35,12 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
         target: sides.target.version().to_string(),
         ..Preflight::default()
     };
-    match choose(job, sides, &mut found).await {
+    match choose(job, sides, phase, &mut found).await {
         Ok(selection) => {
             wrong.extend(judged(job, sides, &here, &mut found).err());
+            if phase == Phase::Cutover {
+                wrong.extend(read_only(job, &here, &found));
+            }
             if wrong.is_empty() {
                 let selection = Selection { indices: found.indices.clone(), ..selection };
                 let all = primaries(sides, &found).await?;
@@ -48,6 +52,7 @@ pub(super) async fn run(job: &Job, sides: &Sides<'_>, state: &State) -> Result<P
     together(wrong)?;
     found.digest = identity::digest(sides.source, &found.travelling()).await?;
     tell_blocked(state, &here, &mut found);
+    choice::tell_left(state, &here, &there, &mut found);
     Ok(found)
 }
 
@@ -140,27 +145,16 @@ pub(super) fn order(job: &Job, phase: Phase, state: &State) -> Option<Error> {
 }
 
 /// The indices to migrate, out of what the source has now.
-async fn choose(job: &Job, sides: &Sides<'_>, found: &mut Preflight) -> Result<Selection> {
-    let now = index::existing(sides.source).await?;
-    streams::refuse_backing(job, &now)?;
-    let backing: BTreeSet<&String> = now.data_streams.values().flatten().collect();
-    let mut names: Vec<String> = Vec::new();
-    for (name, index) in now.indices.iter().filter(|(name, _)| !backing.contains(name)) {
-        if index.is_open {
-            names.push(name.clone());
-        } else if job.restore.indices.is_empty() && !name.starts_with('.') || job.restore.indices.contains(name) {
-            found.warnings.push(format!("`{name}` is closed at the source and stays behind"));
-        }
-    }
-    let of_streams: Vec<String> = now.data_streams.keys().cloned().collect();
-    let selection = selection::select(&job.restore.indices, &names, &of_streams)
-        .map_err(|error| error.while_doing(format!("choose the indices of `{}`", sides.source.place())))?;
-    found.warnings.extend(streams::refuse(job, &now, &selection)?);
+async fn choose(job: &Job, sides: &Sides<'_>, phase: Phase, found: &mut Preflight) -> Result<Selection> {
+    let Chosen { selection, backing, closed, streams } = choice::choose(job, sides).await?;
+    found.warnings.extend(streams);
     found.indices.clone_from(&selection.indices);
     found.data_streams.clone_from(&selection.data_streams);
     found.left_out.clone_from(&selection.left_out);
-    let chosen = selection.data_streams.iter().filter_map(|stream| now.data_streams.get(stream));
-    found.backing = chosen.flatten().cloned().collect();
+    (found.backing, found.closed) = (backing, closed);
+    if phase == Phase::Cutover && !found.closed.is_empty() {
+        return Err(choice::closed(format!("cut `{}` over", job.name), &found.closed));
+    }
     Ok(selection)
 }
 
@@ -196,6 +190,23 @@ fn judged(job: &Job, sides: &Sides<'_>, here: &Inventory, found: &mut Preflight)
             names.join(",")
         )
     }))
+}
+
+/// No write block can be set on an index that is read-only, nor lifted from one that became so since.
+fn read_only(job: &Job, here: &Inventory, found: &Preflight) -> Option<Error> {
+    let is_in_the_way = |name: &String| here.indices.get(name).is_some_and(Held::is_read_only);
+    let names: Vec<String> = found.travelling().into_iter().filter(is_in_the_way).collect();
+    (!names.is_empty()).then(|| {
+        Error::new(ErrorKind::Precondition, format!("cut `{}` over", job.name))
+            .because(format!(
+                "`{}` has the block read_only or read_only_allow_delete at the source, which refuses the write block",
+                names.join("`, `")
+            ))
+            .hint(format!(
+                "take it away (`PUT /{}/_settings` with `{{\"index.blocks.read_only\": null, \"index.blocks.read_only_allow_delete\": null}}`; a full disk sets the latter), or leave these out with `--indices`",
+                names.join(",")
+            ))
+    })
 }
 
 /// An index that the source keeps read-only is writable at the target: its blocks stay behind, as ours must.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::choice;
 use super::machine::Machine;
 use super::record::{Blocked, Intent, Outcome};
 use super::state::{Round, State};
@@ -24,39 +25,80 @@ use crate::ops::compare::{self, CaptureOptions};
 
 /// Which indices to block, and which of them somebody else blocks already.
 pub(super) async fn intent_to_block(machine: &Machine<'_>, state: &State, round: &Round) -> Result<Intent> {
-    if let Some(Intent::Block { indices }) = round.intent(Step::Block) {
-        // What was blocked before is known only from before we blocked it.
-        return Ok(Intent::Block { indices: indices.clone() });
+    // What was blocked before is known only from before we blocked it.
+    let mut indices = round.blocked().to_vec();
+    let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
+    let names: Vec<String> =
+        names.into_iter().filter(|name| !indices.iter().any(|known| known.name == *name)).collect();
+    if names.is_empty() {
+        return Ok(Intent::Block { indices });
     }
     let held = identity::read(machine.sides.source).await?;
-    let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
     let ours = state.blocked();
-    let indices = names.into_iter().filter_map(|name| {
+    indices.extend(names.into_iter().filter_map(|name| {
         let index = held.indices.get(&name)?;
         let is_ours = ours.iter().any(|one| !one.was_blocked && one.name == name && one.uuid == index.uuid);
         Some(Blocked { was_blocked: index.is_write_blocked() && !is_ours, uuid: index.uuid.clone(), name })
-    });
-    Ok(Intent::Block { indices: indices.collect() })
+    }));
+    Ok(Intent::Block { indices })
 }
 
-/// Blocks writes, and makes what was written before count.
+/// Blocks writes, and makes what was written before count. Where that fails, the journal claims only what is blocked.
 pub(super) async fn block(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
     let indices = round.blocked().to_vec();
     let names: Vec<String> = indices.iter().map(|one| one.name.clone()).collect();
-    block::set(machine.sides.source, &names).await?;
-    block::settle(machine.sides.source, &names).await?;
+    let source = machine.sides.source;
+    if let Err(error) = block::set(source, &names).await {
+        // Of a request whose answer was lost nothing is known: it may still be done.
+        let Ok(held) = identity::read(source).await else { return Err(error) };
+        if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
+            return Err(error);
+        }
+        let is_blocked = |one: &Blocked| {
+            held.indices.get(&one.name).is_some_and(|index| index.uuid == one.uuid && index.is_write_blocked())
+        };
+        let indices = indices.into_iter().filter(is_blocked).collect();
+        machine.intend(round.number, Step::Block, Intent::Block { indices })?;
+        return Err(error);
+    }
+    block::settle(source, &names).await?;
     Ok(Outcome::Block { indices })
 }
 
 /// Writes the source's numbers down.
 pub(super) async fn capture(machine: &Machine<'_>, round: &Round) -> Result<Outcome> {
     let names = round.preflight().map(super::Preflight::travelling).unwrap_or_default();
+    let gone = choice::gone(machine, round).await?;
+    if !gone.is_empty() {
+        return Err(without(machine, &gone));
+    }
     let level = machine.level();
     // Twice the time between two looks at anything else: a second, unless somebody is in a hurry.
     let pause = machine.job.restore.patience.poll * 2;
     let options = CaptureOptions { level, settle: Settle::Flush, pause, ..CaptureOptions::default() };
     let captured = compare::capture(machine.sides.source, &names, &options, machine.reporter.as_ref()).await?;
+    let closed = captured.indices.iter().filter(|(_, index)| !index.numbers.is_open).map(|(name, _)| name.clone());
+    let closed: Vec<String> = closed.collect();
+    if machine.phase == Phase::Cutover && !closed.is_empty() {
+        return Err(choice::closed(format!("cut `{}` over", machine.job.name), &closed));
+    }
     Ok(Outcome::Capture { captured: Box::new(captured) })
+}
+
+/// An index that was there when the round began is no longer.
+pub(super) fn without(machine: &Machine<'_>, gone: &[String]) -> Error {
+    let (job, phase) = (&machine.job.name, machine.phase);
+    let back = match phase {
+        Phase::Cutover => format!("; `migrate cutover {job} --rollback` takes the cutover back"),
+        _ => String::new(),
+    };
+    Error::new(ErrorKind::Precondition, format!("go on with the {phase} of `{job}`"))
+        .because(format!(
+            "`{}` was deleted on `{}` since the round began",
+            gone.join("`, `"),
+            machine.sides.source.place()
+        ))
+        .hint(format!("run the same command again: it begins a round of what is there{back}"))
 }
 
 /// The name of the snapshot: the one that was chosen before, unless a snapshot of that name came to nothing.

@@ -58,7 +58,7 @@ pub async fn preview(job: &Job, sides: &Sides<'_>, phase: Phase) -> Result<Previ
     if let Some(error) = preflight::order(job, phase, &state) {
         return Err(error);
     }
-    let found = preflight::run(job, sides, &state).await?;
+    let found = preflight::run(job, sides, phase, &state).await?;
     let selection = Selection {
         indices: found.indices.clone(),
         data_streams: found.data_streams.clone(),

@@ -166,8 +166,11 @@ pub enum Outcome {
     LiftBlock {
         /// The indices that take writes again.
         lifted: Vec<String>,
-        /// Those that were blocked before and stay so, or are gone.
+        /// Those that were blocked before and stay so, or were made anew.
         left: Vec<String>,
+        /// Those that are no longer at the source.
+        #[serde(default)]
+        gone: Vec<String>,
     },
     /// Of deleting.
     DeleteCreated {
@@ -181,6 +184,16 @@ pub enum Outcome {
         /// What was done, in words.
         told: String,
     },
+}
+
+impl Outcome {
+    /// The same, with more that the user should know where it keeps that.
+    pub(super) fn warned(mut self, more: Vec<String>) -> Self {
+        if let Self::Finalise { warnings, .. } = &mut self {
+            warnings.extend(more);
+        }
+        self
+    }
 }
 
 /// A snapshot, as much of it as is needed later.
@@ -227,6 +240,12 @@ pub struct Preflight {
     pub left_out: Vec<String>,
     /// The indices left out because the target would refuse them, with the reason.
     pub refused: BTreeMap<String, String>,
+    /// The indices that were meant and are closed at the source.
+    #[serde(default)]
+    pub closed: Vec<String>,
+    /// The indices that earlier rounds brought, by their names at the target, and that the source has no longer.
+    #[serde(default)]
+    pub only_at_target: Vec<String>,
     /// What tells whether anything has changed since; none where the version cannot tell.
     pub digest: Option<String>,
     /// What the user should know.

@@ -52,6 +52,10 @@ pub struct Document {
     pub indices: Vec<IndexLine>,
     /// What each level of the comparison proves, for all indices together.
     pub proves: Option<String>,
+    /// The indices that the last round was meant to bring and that are closed at the source.
+    pub closed: Vec<String>,
+    /// The indices that earlier rounds brought, by their names at the target, and that the source has no longer.
+    pub only_at_target: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// What no snapshot carries.
@@ -158,6 +162,7 @@ impl Document {
         let preflight = state.rounds.iter().rev().find_map(Round::preflight);
         let verification = state.rounds.iter().rev().find_map(verification);
         let (verdict, sentence) = verdict(state);
+        let found = state.last().and_then(Round::preflight);
         Self {
             job: job.to_owned(),
             at,
@@ -172,6 +177,8 @@ impl Document {
             rounds: state.rounds.iter().map(line).collect(),
             indices: verification.map(indices).unwrap_or_default(),
             proves: verification.map(|found| found.proves.clone()),
+            closed: found.map(|found| found.closed.clone()).unwrap_or_default(),
+            only_at_target: found.map(|found| found.only_at_target.clone()).unwrap_or_default(),
             warnings: warnings(state),
             not_carried: NOT_CARRIED.to_vec(),
             blocked: blocked(state),
@@ -198,12 +205,11 @@ fn verdict(state: &State) -> (&'static str, String) {
     let phase = round.phase;
     let proves = verification(round).map(|found| found.proves.clone()).unwrap_or_default();
     match (round.end, round.failure()) {
-        (Some(End::Done), _) if phase == Phase::Rollback => {
-            ("rolled-back", "the cutover is taken back: the source takes writes again".to_owned())
-        }
-        (Some(End::Done), _) => ("done", format!("the {phase} is done: {proves}")),
-        (Some(End::Different), _) => ("different", format!("the {phase} ended, and the sides differ: {proves}")),
-        (Some(End::Unchanged), _) => ("unchanged", "nothing had changed at the source".to_owned()),
+        (Some(End::Done), _) if phase == Phase::Rollback => ("rolled-back", taken_back(state, round).to_owned()),
+        (Some(End::Done), _) => ("done", format!("the {phase} is done: {proves}{}", left_behind(round))),
+        (Some(End::Different), Some((_, error))) => ("different", format!("the {phase} ended: {}", error.message)),
+        (Some(End::Different), None) => ("different", format!("the {phase} ended, and the sides differ: {proves}")),
+        (Some(End::Unchanged), _) => ("unchanged", format!("nothing had changed at the source{}", left_behind(round))),
         (Some(End::GivenUp), _) => ("failed", format!("the {phase} was given up")),
         (None, Some((step, error))) => ("failed", format!("the {phase} stopped at `{step}`: {}", error.message)),
         (None, None) => {
@@ -211,6 +217,35 @@ fn verdict(state: &State) -> (&'static str, String) {
             ("failed", format!("the {phase} was interrupted before `{step}` ended"))
         }
     }
+}
+
+/// What a rollback came to.
+fn taken_back(state: &State, round: &Round) -> &'static str {
+    let lifted = match round.result(Step::LiftBlock) {
+        Some(Outcome::LiftBlock { lifted, .. }) => lifted.len(),
+        _ => 0,
+    };
+    let before = state.rounds.iter().rev().skip(1).take_while(|round| round.phase != Phase::Rollback);
+    match (lifted, before.filter(|round| round.phase == Phase::Cutover).count()) {
+        (0, 0) => "the rollback is done; there was no cutover, and no block to lift",
+        (0, _) => "the cutover is taken back; there was no block of it to lift at the source",
+        _ => "the cutover is taken back: the source takes writes again",
+    }
+}
+
+/// What is not part of that sentence.
+fn left_behind(round: &Round) -> String {
+    let Some(found) = round.preflight() else { return String::new() };
+    let mut text = String::new();
+    for (names, what) in [
+        (&found.closed, "closed at the source and not brought"),
+        (&found.only_at_target, "at the target and no longer at the source"),
+    ] {
+        if !names.is_empty() {
+            text.push_str(&format!("; {what}: `{}`", names.join("`, `")));
+        }
+    }
+    text
 }
 
 fn detail(round: &Round) -> RoundDocument {
@@ -276,12 +311,19 @@ fn warnings(state: &State) -> Vec<String> {
     }
     for record in &round.steps {
         match &record.result {
-            Some(Outcome::LiftBlock { left, .. }) => {
+            Some(Outcome::LiftBlock { left, gone, .. }) => {
+                warnings.extend(
+                    gone.iter().map(|name| format!("`{name}` is gone at the source: there is no block to lift")),
+                );
                 warnings.extend(left.iter().map(|name| format!("the write block of `{name}` was not ours, and stays")));
             }
             Some(Outcome::DeleteCreated { kept, deleted }) => {
                 warnings.extend(deleted.iter().map(|name| format!("`{name}` at the target was deleted")));
                 warnings.extend(kept.iter().map(|(name, why)| format!("`{name}` at the target stays: {why}")));
+            }
+            Some(Outcome::Finalise { warnings: told, .. }) => {
+                let new: Vec<String> = told.iter().filter(|text| !warnings.contains(text)).cloned().collect();
+                warnings.extend(new);
             }
             Some(Outcome::PutBack { told }) => warnings.push(told.clone()),
             _ => {}
@@ -313,7 +355,11 @@ fn ways(job: &str, state: &State) -> Vec<String> {
         }
         (Phase::Cutover, _) => {
             ways.push(format!("`migrate cutover {job} --resume` goes on"));
-            ways.push(format!("`migrate cutover {job} --rollback` lifts the block at the source"));
+            ways.push(if blocked.is_empty() {
+                format!("`migrate cutover {job} --rollback` gives it up; nothing is blocked at the source")
+            } else {
+                format!("`migrate cutover {job} --rollback` lifts the block at the source")
+            });
         }
         (Phase::Rollback, Some(_)) => ways.push(format!("`migrate increment {job}` goes on migrating")),
         (Phase::Rollback, None) => ways.push(format!("`migrate cutover {job} --rollback` goes on")),

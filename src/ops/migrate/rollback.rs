@@ -17,14 +17,17 @@ use crate::error::Result;
 pub(super) async fn lift(machine: &Machine<'_>, state: &State) -> Result<Outcome> {
     let source = machine.sides.source;
     let there = identity::read(source).await?;
-    let (mut lifted, mut left) = (Vec::new(), Vec::new());
+    let (mut lifted, mut left, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for one in state.blocked() {
         // An index made anew under the name was never blocked by us.
-        let is_it = there.indices.get(&one.name).is_some_and(|held| held.uuid == one.uuid);
-        if is_it && !one.was_blocked { lifted.push(one.name.clone()) } else { left.push(one.name.clone()) }
+        match there.indices.get(&one.name) {
+            None => gone.push(one.name),
+            Some(held) if held.uuid == one.uuid && !one.was_blocked => lifted.push(one.name),
+            Some(_) => left.push(one.name),
+        }
     }
     block::lift(source, &lifted).await?;
-    Ok(Outcome::LiftBlock { lifted, left })
+    Ok(Outcome::LiftBlock { lifted, left, gone })
 }
 
 /// What would be deleted, and what not with the reason.

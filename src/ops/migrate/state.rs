@@ -11,6 +11,7 @@ use super::record::{
 };
 use super::step::{Phase, Step};
 use crate::elastic::conflict::Piece;
+use crate::ops::compare::Verdict;
 use crate::ops::restore::{self, Undo};
 
 /// A migration so far.
@@ -343,5 +344,17 @@ impl Record {
     fn stop(&mut self, at: Timestamp) {
         self.ended = Some(at);
         self.seconds += at.duration_since(self.begun).as_secs_f64().max(0.0);
+    }
+}
+
+/// How a round ended whose steps are all done.
+pub(super) fn ended(round: &Round) -> End {
+    match round.result(Step::Verify) {
+        Some(Outcome::Verify { verification, at_rest }) => match verification.verdict {
+            Verdict::Different => End::Different,
+            Verdict::Moving if *at_rest => End::Different,
+            _ => End::Done,
+        },
+        _ => End::Done,
     }
 }
