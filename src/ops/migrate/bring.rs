@@ -51,7 +51,8 @@ pub(super) async fn decide(
         ours: &ours,
     };
     let plan = conflict::plan(selection, &indices, job.restore.rename.as_ref(), &now, policy)?;
-    consented(job, &plan.delete)?;
+    let replaced = plan.swaps.keys().filter(|name| now.indices.contains_key(*name));
+    consented(job, &plan.delete.iter().chain(replaced).cloned().collect::<Vec<_>>())?;
     let taken = |name: &&str| now.indices.contains_key(*name);
     let targets: BTreeSet<&str> = plan.pieces().map(|piece| piece.target.as_str()).collect();
     let uuid = |name: &str| held.indices.get(name).map(|index| index.uuid.clone()).unwrap_or_default();
