@@ -847,7 +847,8 @@ async fn a_closed_index_ends_a_cutover_and_is_told_by_every_other_round() {
 #[tokio::test]
 async fn an_index_made_after_the_block_is_never_done_and_comes_with_the_next_round() {
     let mut story = Box::pin(Story::of_everything()).await;
-    let (error, state) = story.disturbed(Phase::Cutover, "after_verify", |world| world.write("rooms-2", 7)).await;
+    let (error, state) =
+        Box::pin(story.disturbed(Phase::Cutover, "after_verify", |world| world.write("rooms-2", 7))).await;
     assert_eq!(error.kind(), ErrorKind::SourceMoved, "{error}");
     assert!(error.to_string().contains("`rooms-2`") && !error.to_string().contains("`rooms`"), "{error}");
     assert!(error.advice().unwrap_or_default().contains("--resume"), "{:?}", error.advice());
@@ -894,7 +895,8 @@ async fn a_read_only_index_is_found_before_a_cutover_and_never_claimed_as_blocke
     assert!(ways.contains("nothing is blocked at the source") && !ways.contains("lifts the block"), "{ways}");
 
     story.source.with(|world| read_only(world, false));
-    let (error, state) = story.disturbed(Phase::Cutover, "before_block", |world| read_only(world, true)).await;
+    let (error, state) =
+        Box::pin(story.disturbed(Phase::Cutover, "before_block", |world| read_only(world, true))).await;
     let blocked: Vec<String> = state.blocked().into_iter().map(|one| one.name).collect();
     assert_eq!(blocked, ["movies"], "{error}");
     assert!(error.to_string().contains("block writes to `rooms`"), "{error}");
@@ -925,7 +927,7 @@ async fn a_block_whose_answer_was_lost_is_looked_up() {
 async fn an_index_deleted_after_the_block_stops_the_cutover_and_leaves_both_ways() {
     let mut story = Box::pin(Story::of_everything()).await;
     let gone = |world: &mut World| drop(world.indices.remove("rooms"));
-    let (error, _) = story.disturbed(Phase::Cutover, "after_block", gone).await;
+    let (error, _) = Box::pin(story.disturbed(Phase::Cutover, "after_block", gone)).await;
     assert!(error.to_string().contains("`rooms` was deleted on"), "{error}");
     assert!(error.advice().unwrap_or_default().contains("--rollback"), "{:?}", error.advice());
     let state = story.done(Phase::Cutover).await;
