@@ -28,7 +28,7 @@ pub(super) struct Args {
     cluster: String,
     /// The repository, registered writable
     repository: String,
-    /// The name of the new snapshot, or a template in Elasticsearch's date math, such as `<nightly-{now/d}>` or `<snap-{now{yyyy.MM.dd-HH.mm|+08:00}}>` [default: `<snap-{now{yyyy.MM.dd-HH.mm.ss}}>`]
+    /// The name of the new snapshot, or a template in Elasticsearch's date math, such as `<nightly-{now/d}>` or `<snap-{now{yyyy.MM.dd-HH.mm|+08:00}}>` (default: `<snap-{now{yyyy.MM.dd-HH.mm.ss}}>`)
     snapshot: Option<String>,
     /// The indices to take: names, patterns and exclusions, separated by commas (`logs-*,-logs-old`) [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', allow_hyphen_values = true)]

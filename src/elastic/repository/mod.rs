@@ -1,7 +1,7 @@
 //! Snapshot repositories of a cluster: registering one read-only and proving that it shows what it should.
 //!
-//! - [`Registration`] says what is to be registered, [`Target`] for which cluster, [`render`] writes the document
-//! - [`register`] sends it and believes only what the repository then shows
+//! - [`Registration`] says what is to be registered, [`Target`] for which cluster, [`render()`] writes the document
+//! - [`register()`] sends it and believes only what the repository then shows
 //! - [`list`], [`find`], [`verify`] and [`remove`] work with what is registered
 //!
 //! It does not copy anything and does not know what a location holds; `store` and `repo` do.

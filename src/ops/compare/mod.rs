@@ -1,6 +1,6 @@
 //! Comparing indices on two clusters: whether the target holds what the source held.
 //!
-//! [`capture`] takes the source's numbers at the right moment, [`verify`] holds a target against them at a [`Level`]. [`run`] is
+//! [`capture`] takes the source's numbers at the right moment, [`verify()`] holds a target against them at a [`Level`]. [`run`] is
 //! the short form for two clusters at rest: by count, and by shard where both sides tell, because equal sums can hide a
 //! document lost here and one too many there.
 

@@ -8,7 +8,7 @@
 //!    be, a rollback of it.
 //! 3. What a step is about to do is in the [`journal`] before it does it, and what came of it after. Stopped anywhere and run again, a
 //!    round goes on where it was, and comes to the same end ([`machine`]).
-//! 4. From the journal follow the status, the [`forecast`] of the outage and the [`report`].
+//! 4. From the journal follow the status, the [`forecast()`] of the outage and the [`report`].
 //!
 //! The source cluster is never changed but for snapshots and, in a cutover, write blocks; the stores are `sync`'s business, and what a
 //! restore does at the target is `restore`'s.

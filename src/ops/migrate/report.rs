@@ -1,4 +1,4 @@
-//! The report: what a migration came to, as one document for programs. [`super::html`] shows the same to people.
+//! The report: what a migration came to, as one document for programs. [`super::html()`] shows the same to people.
 
 use std::time::Duration;
 
